@@ -1,0 +1,96 @@
+"""The topics, their names and the settings they must have (contract section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DAY_MS = 86_400_000
+EVENT_BYTES_MAX = 256 * 1024
+"""An event larger than this is a dead letter (contract section 3)."""
+DEAD_LETTER_BYTES_MAX = 1_048_588 + 64 * 1024
+"""Kafka's default message size and 64 KiB for the headers that say what was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """One topic as it must be.
+
+    Attributes:
+        name: with the prefix.
+        single: one partition, whatever the others have.
+        config: settings that must be so.
+    """
+
+    name: str
+    single: bool = False
+    config: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of all topics under one prefix."""
+
+    prefix: str = "stepwatch."
+
+    @property
+    def actions(self) -> str:
+        return self.prefix + "actions"
+
+    @property
+    def authentications(self) -> str:
+        return self.prefix + "authentications"
+
+    @property
+    def responses(self) -> str:
+        return self.prefix + "responses"
+
+    @property
+    def audit(self) -> str:
+        return self.prefix + "audit"
+
+    @property
+    def evidence(self) -> str:
+        return self.prefix + "evidence"
+
+    @property
+    def alerts(self) -> str:
+        return self.prefix + "alerts"
+
+    @property
+    def policies(self) -> str:
+        return self.prefix + "policies"
+
+    @property
+    def state(self) -> str:
+        return self.prefix + "state"
+
+    @property
+    def dead_letters(self) -> str:
+        return self.prefix + "dead-letters"
+
+    @property
+    def inputs(self) -> tuple[str, str, str]:
+        """What a worker's task reads, in the order actions, authentications, responses."""
+        return (self.actions, self.authentications, self.responses)
+
+    def specs(self) -> tuple[TopicSpec, ...]:
+        """Every topic with the settings without which a worker refuses to start."""
+        log_append = {"message.timestamp.type": "LogAppendTime"}
+        return (
+            TopicSpec(self.actions, config=log_append),
+            TopicSpec(self.authentications, config=log_append),
+            TopicSpec(self.responses, config=log_append),
+            TopicSpec(self.audit),
+            TopicSpec(self.evidence),
+            TopicSpec(
+                self.alerts,
+                config={"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * DAY_MS)},
+            ),
+            TopicSpec(
+                self.policies,
+                single=True,
+                config={**log_append, "retention.ms": "-1", "retention.bytes": "-1"},
+            ),
+            TopicSpec(self.state, config={"cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24)}),
+            TopicSpec(self.dead_letters, config={"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}),
+        )
