@@ -1,0 +1,23 @@
+"""Where alerts are sent: one module per receiver, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from stepwatch.notifiers.console import Console
+from stepwatch.notifiers.notices import Notice
+
+
+class Notifier(Protocol):
+    """A receiver of notices. A notice may come again after a crash; the alert's id and version tell."""
+
+    @property
+    def name(self) -> str: ...
+
+    def tell(self, notice: Notice) -> None:
+        """Deliver one notice; raises where it could not, and the notice comes again."""
+
+
+NOTIFIERS: dict[str, Callable[[], Notifier]] = {"console": Console}
+"""How each receiver is made, by the name that settings use."""

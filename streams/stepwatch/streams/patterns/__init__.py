@@ -1,0 +1,26 @@
+"""Patterns: separate detections, each an alert of its own; none consumes another's events (contract section 6).
+
+One file per pattern. Those whose anchor is an authentication event are looked up here; those whose anchor is an action
+are asked where actions are judged.
+"""
+
+from __future__ import annotations
+
+from stepwatch.schemas.times import HOUR_US
+from stepwatch.streams.patterns.mfa_fatigue import MfaFatigue
+from stepwatch.streams.patterns.mfa_fatigue_success import MfaFatigueSuccess
+from stepwatch.streams.patterns.otp_guessing import OtpGuessing
+from stepwatch.streams.patterns.replayed_code import ReplayedCode
+from stepwatch.streams.patterns.self_approval import SelfApproval
+from stepwatch.streams.patterns.view import EvidencePattern
+
+BUCKET_US = HOUR_US
+"""Alerts of patterns are bucketed by the hour, but for `policy_gap`."""
+
+EVIDENCE_PATTERNS: tuple[EvidencePattern, ...] = (
+    MfaFatigue(),
+    MfaFatigueSuccess(),
+    OtpGuessing(),
+    ReplayedCode(),
+    SelfApproval(),
+)

@@ -1,0 +1,147 @@
+"""One Faust app per role: agents on in-memory channels, services, health pages (DESIGN section 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+from faust.app.base import BootStrategy
+from mode import Service
+from mode.supervisors import CrashingSupervisor
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from stepwatch.agents.errors import EXIT_OK, EXIT_PROBLEM, PortTaken, RoleError
+from stepwatch.agents.health import Health
+from stepwatch.agents.logs import get_logger
+from stepwatch.agents.settings import Role, Settings
+
+log = get_logger(__name__)
+
+
+class _NoKafkaOfFausts(BootStrategy):
+    """Faust starts agents, services and web; its own consumer and producer would lose exactly-once."""
+
+    enable_kafka = False
+    enable_sensors = False
+
+
+class RoleApp(faust.App):
+    """The Faust app of one role.
+
+    Attributes:
+        role: which.
+        settings: of this process.
+        health: what /readyz answers; the role's services keep it true.
+    """
+
+    BootStrategy = _NoKafkaOfFausts
+
+    def __init__(self, role: Role, settings: Settings) -> None:
+        port = settings.web_port(role)
+        super().__init__(
+            settings.group(role),
+            broker="kafka://never.invalid",
+            datadir=settings.data_dir / "roles" / role,
+            agent_supervisor=CrashingSupervisor,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_enabled=port is not None,
+            web_host=settings.web_host,
+            web_bind=settings.web_host,
+            web_port=port or 0,
+            web_router_enabled=False,
+            web_tables_enabled=False,
+            web_stats_enabled=False,
+        )
+        self.role: Role = role
+        self.settings = settings
+        self.health = Health()
+
+    def add(self, service: Service) -> None:
+        """Start `service` after the app's agents and stop it before them; its failure ends the process."""
+        self.service(service)  # type: ignore[arg-type]  # Faust takes an instance too; a test holds it
+
+    def every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+        """Call `do` again and again, at most every so many seconds; its failure ends the process."""
+        self.timer(interval=seconds, name=do.__name__)(do)
+
+    async def on_started(self) -> None:
+        """Open the channels: without a Kafka consumer of Faust's no assignment comes that would do so."""
+        self.flow_control.resume()
+        self.health.works("start")
+        await super().on_started()
+
+
+def build_app(role: Role, settings: Settings) -> RoleApp:
+    """The app of a role, with its health pages, to which the role adds its agent and services.
+
+    Add an agent by `@app.agent(app.channel(maxsize=...))` and a service by `@app.service`. An exception in
+    either ends the process: `run_app` returns its exit status.
+    """
+    app = RoleApp(role, settings)
+
+    @app.page("/healthz")
+    async def healthz(web: Any, request: Any) -> Any:
+        return web.text("alive\n")
+
+    @app.page("/readyz")
+    async def readyz(web: Any, request: Any) -> Any:
+        return web.text(app.health.words() + "\n", status=200 if app.health.ready else 503)
+
+    @app.page("/metrics")
+    async def metrics(web: Any, request: Any) -> Any:
+        return web.bytes(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return app
+
+
+async def run_app(app: RoleApp) -> int:
+    """Run a role until SIGTERM or SIGINT (a clean stop, 0) or until something in it fails.
+
+    Returns:
+        The exit status: 0, or that of the RoleError, or 1. What failed is logged in words, once.
+    """
+    worker = faust.Worker(
+        app, loop=asyncio.get_running_loop(), quiet=True, override_logging=False, redirect_stdouts=False
+    )
+    worker.spinner = None  # it writes terminal codes to standard output
+    log.info("starting", role=app.role, kafka=app.settings.kafka_bootstrap)
+    failure: BaseException | None = None
+    try:
+        await worker.start()
+    except asyncio.CancelledError:
+        pass
+    except Exception as error:
+        failure = error
+    finally:
+        await worker.stop()
+    return _exit_status(app, failure or worker.crash_reason)
+
+
+def run_role(build: Callable[[Settings], RoleApp], settings: Settings) -> int:
+    """Run the app that `build` makes, in an event loop of its own; returns the exit status."""
+
+    async def run() -> int:
+        return await run_app(build(settings))
+
+    return asyncio.run(run())
+
+
+def _exit_status(app: RoleApp, failure: BaseException | None) -> int:
+    if failure is None:
+        log.info("stopped", role=app.role)
+        return EXIT_OK
+    if isinstance(failure, OSError) and failure.errno == errno.EADDRINUSE:
+        port = app.settings.web_port(app.role)
+        failure = PortTaken(
+            f"{app.settings.web_host}:{port} is in use, so /healthz and /metrics cannot be served there: "
+            f"set STEPWATCH_{app.role.upper()}_WEB_PORT to a free port, or to 0 to do without"
+        )
+    if isinstance(failure, RoleError):
+        log.error(str(failure), role=app.role, code=failure.code, retriable=failure.retriable)
+        return failure.exit_status
+    log.error("failed", role=app.role, code="unexpected", exc_info=failure)
+    return EXIT_PROBLEM

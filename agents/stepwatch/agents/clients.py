@@ -1,0 +1,122 @@
+"""Opening a Kafka client: the settings' options, patience while Kafka comes up, and errors in words."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+
+from stepwatch.agents.errors import KafkaAway, KafkaRefused
+from stepwatch.agents.settings import Settings
+
+_RETRY_S = 0.5
+_STOP_S = 5.0
+_REFUSALS = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    ssl.SSLError,
+)
+_AWAY = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError, ConnectionError)
+
+
+async def open_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
+    """A started consumer, `read_committed` unless said otherwise; for errors see `open_client`."""
+    options = {"isolation_level": "read_committed", "enable_auto_commit": False, **options}
+    return await open_client(lambda: AIOKafkaConsumer(**settings.kafka_client_options(), **options), settings)
+
+
+async def open_producer(settings: Settings, **options: Any) -> AIOKafkaProducer:
+    """A started, idempotent producer; for errors see `open_client`."""
+    options = {"enable_idempotence": True, **options}
+    return await open_client(lambda: AIOKafkaProducer(**settings.kafka_client_options(), **options), settings)
+
+
+async def open_admin(settings: Settings) -> AIOKafkaAdminClient:
+    """A started admin client, to be closed by `close_client`; for errors see `open_client`."""
+    return await open_client(lambda: AIOKafkaAdminClient(**settings.kafka_client_options()), settings)
+
+
+async def open_client(build: Callable[[], Any], settings: Settings) -> Any:
+    """Start the client that `build` constructs, again and again while no broker answers.
+
+    Raises:
+        KafkaAway: no broker answered within `start_timeout_ms`.
+        KafkaRefused: one answered and refused us.
+    """
+    give_up = time.monotonic() + settings.start_timeout_ms / 1000
+    while True:
+        client = build()
+        try:
+            await client.start()
+            return client
+        except _REFUSALS as error:
+            await close_client(client)
+            raise refused(settings, error) from error
+        except (TimeoutError, KafkaConnectionError, OSError) as error:
+            await close_client(client)
+            if time.monotonic() >= give_up:
+                raise away(settings, error) from error
+        except BaseException:
+            await close_client(client)
+            raise
+        await asyncio.sleep(_RETRY_S)
+
+
+async def close_client(client: Any) -> None:
+    """Stop a client, within 5 s: while its broker is down aiokafka would wait for long."""
+    stop = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
+    try:
+        await asyncio.wait_for(stop(), _STOP_S)
+    except (TimeoutError, KafkaError, OSError, AssertionError):
+        # A producer that was fenced refuses every state change; nothing of it is needed any more.
+        return
+
+
+def away(settings: Settings, error: BaseException) -> KafkaAway:
+    """The error that says that Kafka does not answer."""
+    return KafkaAway(
+        f"no answer from Kafka at {settings.kafka_bootstrap} ({_words(error)}): "
+        "start it, or set STEPWATCH_KAFKA_BOOTSTRAP to its address"
+    )
+
+
+def refused(settings: Settings, error: BaseException) -> KafkaRefused:
+    """The error that says that Kafka does not let us in."""
+    return KafkaRefused(
+        f"Kafka at {settings.kafka_bootstrap} refuses us ({_words(error)}): check "
+        "STEPWATCH_KAFKA_SECURITY_PROTOCOL, the STEPWATCH_KAFKA_SSL_* and STEPWATCH_KAFKA_SASL_* settings, "
+        f"and that this user may use topics, groups and transactional ids that begin with {settings.prefix!r}"
+    )
+
+
+def in_words(settings: Settings, error: BaseException) -> BaseException:
+    """A failure of a client as KafkaAway or KafkaRefused where it is one; else as it is."""
+    if isinstance(error, _REFUSALS):
+        return refused(settings, error)
+    if isinstance(error, _AWAY):
+        return away(settings, error)
+    return error
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

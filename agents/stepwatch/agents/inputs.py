@@ -1,0 +1,270 @@
+"""The consumer of the inputs: which partitions are ours, taking them over, reading them, giving them back."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError
+from mode import Service
+
+from stepwatch.agents import metrics
+from stepwatch.agents.clients import close_client, in_words, open_client, open_producer
+from stepwatch.agents.errors import NotCoPartitioned
+from stepwatch.agents.feeder import Feeder
+from stepwatch.agents.health import Health
+from stepwatch.agents.logs import get_logger
+from stepwatch.agents.policies import PolicyService
+from stepwatch.agents.settings import Settings
+from stepwatch.agents.takeover import Build, take_over
+from stepwatch.agents.task import Batch, PartitionTask
+from stepwatch.agents.topics import require_topics
+
+log = get_logger(__name__)
+_TAKEOVERS_AT_ONCE = 4
+_FETCH_MS = 50
+"""How long a broker may hold back an answer: a partition with data waits so long for one without."""
+_FETCH_BYTES = 2 << 20
+
+
+class InputService(Service):
+    """Owns the group's consumer and one task for each partition that Kafka gives to this worker.
+
+    Nothing that takes time or may fail is done when the listener hears of an assignment: aiokafka swallows
+    its exceptions and sends no heartbeats meanwhile. It only notes what happened; `_run` acts on it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        health: Health,
+        policies: PolicyService,
+        put: Callable[[Batch], Awaitable[Any]],
+        build: Build,
+        **kwargs: Any,
+    ) -> None:
+        """A service that reads the inputs.
+
+        Args:
+            settings: of the role.
+            health: told what is waited for.
+            policies: read to their end before the first partition is taken over.
+            put: takes a batch on its way to its task.
+            build: makes the correlator of a partition.
+        """
+        super().__init__(**kwargs)
+        self._settings = settings
+        self._health = health
+        self._policies = policies
+        self._put = put
+        self._build = build
+        self._consumer: AIOKafkaConsumer | None = None
+        self._producer: AIOKafkaProducer | None = None
+        self._owners: dict[int, _Owner] = {}
+        self._changed = asyncio.Event()
+        self._assigned: frozenset[Any] | None = None
+        self._failure: BaseException | None = None
+        self._slots = asyncio.Semaphore(_TAKEOVERS_AT_ONCE)
+
+    @property
+    def tasks(self) -> Iterable[PartitionTask]:
+        """The tasks of the partitions that are taken over."""
+        return [owner.task for owner in self._owners.values() if owner.task is not None]
+
+    async def write_pulses(self) -> None:
+        """Write the pulses that are due (contract section 2)."""
+        for task in self.tasks:
+            for topic in task.pulse.wanted():
+                assert self._producer is not None
+                sent = await self._producer.send_and_wait(
+                    topic, task.pulse.value(topic), partition=task.partition
+                )
+                task.pulse.written(topic, sent.offset)
+                metrics.PULSES.labels(topic).inc()
+
+    async def commit_offsets(self) -> None:
+        """Tell the group how far we are, for lag tools; of ours only a take-over without state reads it."""
+        offsets = {
+            TopicPartition(topic, task.partition): offset
+            for task in self.tasks
+            for topic, offset in task.committed.items()
+        }
+        if offsets and self._consumer is not None:
+            try:
+                await asyncio.wait_for(
+                    self._consumer.commit(offsets), self._settings.request_timeout_ms / 1000
+                )
+            except (KafkaError, IllegalStateError, TimeoutError) as error:
+                log.debug("offsets for lag tools were not committed", error=str(error))
+
+    def fail(self, error: BaseException) -> None:
+        """End the process: what failed cannot be carried on."""
+        if self._failure is None:
+            self._failure = in_words(self._settings, error)
+        self._changed.set()
+
+    def assigned(self, partitions: Iterable[Any]) -> None:
+        """Note what Kafka gave us, and read none of it before it is taken over."""
+        self._assigned = frozenset(partitions)
+        assert self._consumer is not None
+        self._consumer.pause(*self._assigned)
+        self._changed.set()
+
+    async def release(self) -> None:
+        """Give back every partition: what is inside a transaction finishes it, all else is dropped."""
+        owners, self._owners = self._owners, {}
+        self._assigned = None
+        metrics.PARTITIONS_OWNED.set(0)
+        await asyncio.gather(*(owner.close() for owner in owners.values()))
+
+    async def on_stop(self) -> None:
+        """Commit what is begun, say how far we are, leave the group."""
+        tasks = list(self.tasks)
+        await self.release()
+        if tasks:
+            log.info("gave back", partitions=sorted(task.partition for task in tasks))
+        for client in (self._consumer, self._producer):
+            if client is not None:
+                await close_client(client)
+
+    @Service.task
+    async def _run(self) -> None:
+        self._health.waits("inputs", "waiting for Kafka")
+        await require_topics(self._settings)
+        self._health.waits("inputs", "waiting for a policy set")
+        await self._policies.first()
+        self._health.waits("inputs", "waiting for partitions")
+        self._producer = await open_producer(self._settings)
+        await open_client(self._new_consumer, self._settings)
+        while not self.should_stop:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._failure is not None:
+                raise self._failure
+            if self._assigned is not None:
+                self._own(self._assigned)
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        self._consumer = AIOKafkaConsumer(
+            **self._settings.kafka_client_options(),
+            group_id=self._settings.group("correlate"),
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            # A position that retention deleted while we were behind must end us, not be skipped.
+            auto_offset_reset="none",
+            session_timeout_ms=self._settings.session_timeout_ms,
+            heartbeat_interval_ms=self._settings.session_timeout_ms // 5,
+            rebalance_timeout_ms=self._settings.session_timeout_ms,
+            # A worker that waits for policies or for memory is not dead.
+            max_poll_interval_ms=2**31 - 1,
+            fetch_max_wait_ms=_FETCH_MS,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+        )
+        self._consumer.subscribe(self._settings.topics.inputs, listener=_Listener(self))
+        return self._consumer
+
+    def _own(self, assigned: frozenset[Any]) -> None:
+        """Begin to take over what is new; an assignment is whole each time, and `release` came before it."""
+        partitions = sorted({tp.partition for tp in assigned})
+        for partition in partitions:
+            topics = {tp.topic for tp in assigned if tp.partition == partition}
+            if missing := set(self._settings.topics.inputs) - topics:
+                raise NotCoPartitioned(
+                    f"Kafka gave this worker partition {partition} of {', '.join(sorted(topics))} but not "
+                    f"of {', '.join(sorted(missing))}: every worker of group "
+                    f"{self._settings.group('correlate')} must use the range assignor and read the same "
+                    "topics; stop those of another version"
+                )
+            if partition not in self._owners:
+                self._owners[partition] = _Owner(self, partition)
+        metrics.PARTITIONS_OWNED.set(len(partitions))
+        if not partitions:
+            self._health.works("inputs")
+
+    async def _take_over(self, partition: int) -> PartitionTask:
+        async with self._slots:
+            owned = await take_over(self._settings, partition, self._build)
+        consumer: Any = self._consumer
+        tps = []
+        for topic, offset in owned.starts.items():
+            tps.append(TopicPartition(topic, partition))
+            consumer.seek(tps[-1], offset)
+        consumer.resume(*tps)
+        task = PartitionTask(self._settings, owned.transaction, owned.correlator, self._policies.fresh)
+        # What was restored lives as long as this process: keep the collector from walking it again and again.
+        gc.collect()
+        gc.freeze()
+        return task
+
+    def _taken_over(self) -> None:
+        if all(owner.task is not None for owner in self._owners.values()):
+            self._health.works("inputs")
+
+    def _feeder(self, task: PartitionTask) -> Feeder:
+        assert self._consumer is not None
+        return Feeder(
+            self._consumer, task, self._settings.topics.inputs, self._put, self._settings.batch_records
+        )
+
+
+class _Owner:
+    """One partition in our hands: its take-over, then its task and what feeds it."""
+
+    def __init__(self, service: InputService, partition: int) -> None:
+        self.partition = partition
+        self.task: PartitionTask | None = None
+        self._service = service
+        self._working: asyncio.Task[None] | None = None
+        self._starting = asyncio.create_task(self._start(), name=f"partition {partition}")
+        self._feeding: asyncio.Task[None] | None = None
+        self._watch(self._starting)
+
+    async def _start(self) -> None:
+        task = await self._service._take_over(self.partition)
+        self.task = task
+        self._working = asyncio.create_task(task.run(), name=f"task of {self.partition}")
+        self._feeding = asyncio.create_task(
+            self._service._feeder(task).run(), name=f"feeder of {self.partition}"
+        )
+        self._watch(self._working)
+        self._watch(self._feeding)
+        self._service._taken_over()
+
+    def _watch(self, running: asyncio.Task[None]) -> None:
+        def done(ended: asyncio.Task[None]) -> None:
+            if not ended.cancelled() and (error := ended.exception()) is not None:
+                self._service.fail(error)
+
+        running.add_done_callback(done)
+
+    async def close(self) -> None:
+        for running in (self._starting, self._feeding):
+            if running is not None and not running.done():
+                running.cancel()
+                await asyncio.wait({running})
+        if self.task is not None:
+            await self.task.close(self._working)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Notes what the group decided; see InputService."""
+
+    def __init__(self, service: InputService) -> None:
+        self._service = service
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        try:
+            await self._service.release()
+        except Exception as error:
+            self._service.fail(error)
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        try:
+            self._service.assigned(assigned)
+        except Exception as error:
+            self._service.fail(error)

@@ -1,0 +1,61 @@
+"""Log lines of a role: structlog, for people or as JSON, the libraries' lines in the same form."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from stepwatch.agents.settings import Settings
+
+_QUIET: dict[str, int] = {
+    # They announce each service of theirs and print the CancelledError of a clean stop as a crash; what
+    # matters of them reaches `run_app`, which says it in words.
+    "faust": logging.CRITICAL,
+    "mode": logging.CRITICAL,
+    "aiohttp": logging.WARNING,
+    # A line for each connection and heartbeat; its errors are retried by it or reach us as exceptions.
+    "aiokafka": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send every log line of this process to standard error, in the settings' form and from their level."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    if settings.log_format == "json":
+        render: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(max(level, root.level))
+
+
+def get_logger(name: str, **bound: Any) -> structlog.stdlib.BoundLogger:
+    """The logger of one module, with words that every line of it carries."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name).bind(**bound)
+    return logger

@@ -1,0 +1,55 @@
+"""What a role counts and measures, in the contract's words; served as Prometheus metrics on /metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+RECORDS_IN = Counter("stepwatch_records_in", "Records read from an input topic and accounted for.", ["topic"])
+VERDICTS = Counter("stepwatch_verdicts", "Revisions of verdicts published.", ["verdict"])
+ALERTS = Counter("stepwatch_alerts", "Changes of alerts published.", ["kind"])
+DEAD_LETTERS = Counter("stepwatch_dead_letters", "Records that could not be taken, by error.", ["error"])
+LATE_EVIDENCE = Counter(
+    "stepwatch_late_evidence", "Evidence that arrived after an action that it speaks of had closed."
+)
+SKIPPED = Counter("stepwatch_skipped", "Events of a type of ours that this version does not know.", ["type"])
+COUNTED = Counter("stepwatch_counted", "Other things that the correlator counts.", ["what"])
+PULSES = Counter("stepwatch_pulses", "Pulses written into quiet partitions.", ["topic"])
+TRANSACTIONS = Counter("stepwatch_transactions", "Transactions committed.")
+COMMIT_SECONDS = Histogram(
+    "stepwatch_commit_seconds", "From the begin of a transaction to its commit.", buckets=_SECONDS
+)
+TAKEOVER_SECONDS = Histogram(
+    "stepwatch_takeover_seconds", "From the assignment of a partition to its first fetch.", buckets=_SECONDS
+)
+LOG_TIME_LAG = Gauge(
+    "stepwatch_log_time_lag_seconds",
+    "Between now and the log time, where the log is not read to its end; else 0.",
+    ["topic", "partition"],
+)
+WAITING_ACTIONS = Gauge("stepwatch_waiting_actions", "Actions whose grace has not ended.", ["partition"])
+OPEN_ACTIONS = Gauge("stepwatch_open_actions", "Actions that have not closed.", ["partition"])
+PARTITIONS_OWNED = Gauge("stepwatch_partitions_owned", "Partitions that this worker correlates.")
+POLICY_SETS = Gauge("stepwatch_policy_sets", "Policy sets known.")
+POLICIES_AGE = Gauge("stepwatch_policies_age_seconds", "Since the policies topic was last read to its end.")
+
+_LABELLED = {"verdicts": VERDICTS, "alerts": ALERTS, "dead_letters": DEAD_LETTERS, "skipped": SKIPPED}
+
+
+def add_counts(counts: Mapping[str, int]) -> None:
+    """Add what the correlator counted in a batch.
+
+    Args:
+        counts: `name` or `name.label` to increment; those without a metric go to `counted{what}`.
+    """
+    for name, increment in counts.items():
+        family, _, label = name.partition(".")
+        if label and family in _LABELLED:
+            _LABELLED[family].labels(label).inc(increment)
+        elif name == "late_evidence":
+            LATE_EVIDENCE.inc(increment)
+        else:
+            COUNTED.labels(name).inc(increment)

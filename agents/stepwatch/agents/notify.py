@@ -1,0 +1,141 @@
+"""The role `notify`: changes of alerts from Kafka to whoever is on call, at least once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from aiokafka import TopicPartition
+from prometheus_client import Counter
+
+from stepwatch.agents.app import RoleApp, build_app
+from stepwatch.agents.clients import close_client, open_consumer
+from stepwatch.agents.logs import get_logger
+from stepwatch.agents.outputs import OutputBatch, OutputReader, OutputService, Record
+from stepwatch.agents.settings import Settings
+from stepwatch.notifiers import NOTIFIERS, Notifier
+from stepwatch.notifiers.notices import Notice, Seen, notice_of, read_alert, seen_of
+
+log = get_logger(__name__)
+
+NOTICES = Counter("stepwatch_notices", "Notices delivered.", ["receiver", "happening"])
+NOT_ALERTS = Counter("stepwatch_notify_unreadable", "Records of the alerts topic that are no alerts.")
+
+_PRIME_QUIET_POLLS = 20
+_PRIME_POLL_MS = 500
+
+
+class Desk:
+    """What was told of each alert, and so what is worth telling next.
+
+    The memory is the alerts topic itself: what lies there before the first record of a partition that we
+    are to tell is read again when the partition comes to us, and told to nobody.
+    """
+
+    def __init__(
+        self, notifiers: Iterable[Notifier], earlier: Callable[[TopicPartition, int], Awaitable[list[Record]]]
+    ) -> None:
+        """A desk that knows nothing yet.
+
+        Args:
+            notifiers: whom to tell.
+            earlier: reads the records of a partition below an offset.
+        """
+        self._notifiers = tuple(notifiers)
+        self._earlier = earlier
+        self._seen: dict[TopicPartition, dict[bytes, Seen]] = {}
+
+    async def take(self, batch: OutputBatch) -> None:
+        """Tell what a batch has to tell; returns when every receiver has it."""
+        for tp, records in batch.records.items():
+            seen = self._seen.get(tp)
+            if seen is None:
+                # Put there first: if the partition is taken away meanwhile, so is its memory.
+                seen = self._seen[tp] = {}
+                for record in await self._earlier(tp, records[0].offset):
+                    self._look_at(seen, record)
+            for record in records:
+                notice = self._look_at(seen, record)
+                if notice is not None:
+                    self._tell(notice)
+
+    def forget(self, revoked: Iterable[TopicPartition]) -> None:
+        """Partitions went to another worker, which tells on; if one comes back its past is read again."""
+        for tp in revoked:
+            self._seen.pop(tp, None)
+
+    def _look_at(self, seen: dict[bytes, Seen], record: Record) -> Notice | None:
+        key = record.key or b""
+        if record.value is None:
+            seen.pop(key, None)
+            return None
+        try:
+            alert = read_alert(record.value)
+        except ValueError as error:
+            NOT_ALERTS.inc()
+            log.error(
+                f"{record.topic}-{record.partition}@{record.offset}: expected an alert: {error}; passed over",
+                code="not_an_alert",
+            )
+            return None
+        before = seen.get(key)
+        if before is None or alert.version > before.version:
+            seen[key] = seen_of(alert)
+        return notice_of(before, alert)
+
+    def _tell(self, notice: Notice) -> None:
+        for notifier in self._notifiers:
+            notifier.tell(notice)
+            NOTICES.labels(notifier.name, notice.happening.value).inc()
+
+
+async def read_earlier(settings: Settings, tp: TopicPartition, below: int) -> list[Record]:
+    """The committed records of a partition below an offset, which is that of a record seen."""
+    if below == 0:
+        return []
+    consumer = await open_consumer(settings, group_id=None, auto_offset_reset="earliest")
+    records: list[Record] = []
+    try:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        quiet = 0
+        while await consumer.position(tp) < below:
+            got = (await consumer.getmany(tp, timeout_ms=_PRIME_POLL_MS)).get(tp, [])
+            records += [record for record in got if record.offset < below]
+            quiet = 0 if got else quiet + 1
+            # What is left below may be marks of transactions, which no position passes while nothing follows.
+            if quiet >= _PRIME_QUIET_POLLS:
+                break
+    finally:
+        await close_client(consumer)
+    return records
+
+
+def build_notify(settings: Settings, notifiers: Iterable[Notifier] | None = None) -> RoleApp:
+    """The app of the role `notify`: the agent that tells, the service that reads alerts.
+
+    Args:
+        settings: of the role.
+        notifiers: default: the console.
+    """
+    app = build_app("notify", settings)
+
+    async def earlier(tp: TopicPartition, below: int) -> list[Record]:
+        return await read_earlier(settings, tp, below)
+
+    desk = Desk([NOTIFIERS["console"]()] if notifiers is None else notifiers, earlier)
+    channel = app.channel(maxsize=1)
+    reader = OutputReader(settings, "notify", (settings.topics.alerts,), linger_s=0, on_revoked=desk.forget)
+
+    @app.agent(channel, name="notify")
+    async def notify_batches(batches: Any) -> None:
+        async for batch in batches:
+            await desk.take(batch)
+            batch.done.set()
+
+    @app.service
+    class Notifying(OutputService):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(app, reader, channel, **options)
+
+    return app

@@ -1,0 +1,212 @@
+"""Everything an operator can set, with unit and default (`STEPWATCH_<NAME>` in the environment or `.env`)."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stepwatch.schemas.topics import Topics
+
+Role = Literal["correlate", "store", "notify"]
+
+
+class Settings(BaseSettings):
+    """The settings of every role; a role reads those that it needs.
+
+    Each `*_file` names a file that holds a secret (a mounted one, say); it wins over the value itself. A
+    secret is never printed: `repr` shows stars.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="STEPWATCH_", env_file=".env", extra="ignore", frozen=True)
+
+    # Kafka
+    kafka_bootstrap: str = Field(
+        "127.0.0.1:9092", description="Kafka brokers to ask first: host:port, comma between."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How connections to Kafka are protected."
+    )
+    kafka_ssl_ca: Path | None = Field(
+        None,
+        description="PEM file of the authorities that sign the brokers' certificates; none: the system's.",
+    )
+    kafka_ssl_cert: Path | None = Field(None, description="PEM file of our certificate, for mutual TLS.")
+    kafka_ssl_key: Path | None = Field(None, description="PEM file of our certificate's key.")
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="Password of that key.")
+    kafka_ssl_key_password_file: Path | None = Field(None, description="File that holds that password.")
+    kafka_ssl_check_hostname: bool = Field(
+        True, description="Whether a broker's certificate must name the host that we connect to."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism, where the protocol is SASL_*."
+    )
+    kafka_sasl_username: str = Field("", description="SASL user.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password.")
+    kafka_sasl_password_file: Path | None = Field(None, description="File that holds the SASL password.")
+    kafka_replication: int = Field(
+        1, ge=1, le=32767, description="Replication factor of topics that `stepwatch topics create` creates."
+    )
+    prefix: str = Field(
+        "stepwatch.",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="What every topic's, consumer group's and transactional id's name begins with.",
+    )
+    partitions: int = Field(
+        4,
+        ge=1,
+        le=10_000,
+        description="Partitions of every topic but `policies`; fixed for ever once data is in them.",
+    )
+    session_timeout_ms: int = Field(
+        10_000,
+        ge=1000,
+        description="How long Kafka waits for a sign of life of a worker before others take over, ms.",
+    )
+    request_timeout_ms: int = Field(
+        20_000, ge=1000, description="How long an answer of Kafka is waited for, ms."
+    )
+    start_timeout_ms: int = Field(
+        30_000,
+        ge=0,
+        description="How long a starting role waits for Kafka to come up before it gives up, ms.",
+    )
+    transaction_timeout_ms: int = Field(
+        15_000,
+        ge=1000,
+        description="When Kafka aborts a transaction that its owner neither commits nor aborts, ms.",
+    )
+
+    # The correlate role
+    policies_dir: Path | None = Field(
+        None,
+        description="Folder of policy files (*.yaml) to publish as a set at start; none: publish nothing.",
+    )
+    pulse_ms: int = Field(
+        250,
+        ge=10,
+        description="At most how often a pulse is written into a quiet partition, ms (contract section 2).",
+    )
+    batch_records: int = Field(4000, ge=1, description="The most records of one topic that a batch holds.")
+    position_events: int = Field(
+        20_000, ge=1, description="Records after which a position is committed though nothing else changed."
+    )
+    position_ms: int = Field(
+        1000, ge=1, description="Time after which a position is committed though nothing else changed, ms."
+    )
+    accept_loss: str = Field(
+        "",
+        description="Accepted losses (topic-partition@offset), as a refused take-over names them.",
+    )
+
+    # ClickHouse
+    clickhouse_url: str = Field("http://127.0.0.1:8123", description="ClickHouse HTTP(S) address.")
+    clickhouse_database: str = Field("stepwatch", description="Database of our tables.")
+    clickhouse_user: str = Field("default", description="ClickHouse user.")
+    clickhouse_password: SecretStr | None = Field(None, description="ClickHouse password.")
+    clickhouse_password_file: Path | None = Field(
+        None, description="File that holds the ClickHouse password."
+    )
+    clickhouse_ca: Path | None = Field(
+        None,
+        description="PEM file of the authorities that sign ClickHouse's certificate; none: the system's.",
+    )
+    clickhouse_cert: Path | None = Field(None, description="PEM file of our certificate, for mutual TLS.")
+    clickhouse_key: Path | None = Field(None, description="PEM file of our certificate's key.")
+    clickhouse_verify: bool = Field(True, description="Whether ClickHouse's certificate is checked.")
+
+    # Every role
+    data: Path = Field(
+        Path("~/.local/share/stepwatch"), description="Data folder of the embedded servers and of the roles."
+    )
+    web_host: str = Field(
+        "127.0.0.1", description="Address on which /healthz, /readyz and /metrics are served."
+    )
+    correlate_web_port: int | None = Field(
+        7301, ge=0, le=65535, description="Their port; 0 or none: not served."
+    )
+    store_web_port: int | None = Field(7302, ge=0, le=65535, description="The same, of the store role.")
+    notify_web_port: int | None = Field(7303, ge=0, le=65535, description="The same, of the notify role.")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Log lines for people or for machines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is logged."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.kafka_ssl_cert) != bool(self.kafka_ssl_key):
+            raise ValueError("kafka_ssl_cert and kafka_ssl_key belong together: set both or none")
+        if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_username:
+            raise ValueError(f"kafka_sasl_username is needed for {self.kafka_security_protocol}")
+        return self
+
+    @property
+    def topics(self) -> Topics:
+        """The names of all topics."""
+        return Topics(self.prefix)
+
+    @property
+    def data_dir(self) -> Path:
+        """The data folder, with `~` expanded."""
+        return self.data.expanduser()
+
+    def group(self, role: str) -> str:
+        """The consumer group of a role."""
+        return self.prefix + role
+
+    def transactional_id(self, partition: int) -> str:
+        """The id by which Kafka fences two owners of one partition (DESIGN section 7)."""
+        return f"{self.prefix}correlate-{partition}"
+
+    def web_port(self, role: Role) -> int | None:
+        """The port of a role's health pages, or None where they are not served."""
+        ports = {
+            "correlate": self.correlate_web_port,
+            "store": self.store_web_port,
+            "notify": self.notify_web_port,
+        }
+        return ports[role] or None
+
+    def accepts_loss(self, token: str) -> bool:
+        """Whether somebody decided that this loss, in these very words, is accepted."""
+        return token in self.accept_loss.split()
+
+    def secret(self, name: str) -> str | None:
+        """A secret by its field's name, from its file where one is named.
+
+        Raises:
+            OSError: the file named cannot be read; the error names it.
+        """
+        file: Path | None = getattr(self, name + "_file")
+        if file is not None:
+            return file.read_text(encoding="utf-8").rstrip("\r\n")
+        value: SecretStr | None = getattr(self, name)
+        return None if value is None else value.get_secret_value()
+
+    def kafka_client_options(self) -> dict[str, Any]:
+        """What every aiokafka client is constructed with: addresses, TLS, SASL, time limit."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap,
+            "request_timeout_ms": self.request_timeout_ms,
+            "security_protocol": self.kafka_security_protocol,
+        }
+        if self.kafka_security_protocol.endswith("SSL"):
+            options["ssl_context"] = self._kafka_ssl_context()
+        if self.kafka_security_protocol.startswith("SASL"):
+            options["sasl_mechanism"] = self.kafka_sasl_mechanism
+            options["sasl_plain_username"] = self.kafka_sasl_username
+            options["sasl_plain_password"] = self.secret("kafka_sasl_password") or ""
+        return options
+
+    def _kafka_ssl_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.kafka_ssl_ca) if self.kafka_ssl_ca else None)
+        context.check_hostname = self.kafka_ssl_check_hostname
+        if self.kafka_ssl_cert and self.kafka_ssl_key:
+            password = self.secret("kafka_ssl_key_password")
+            context.load_cert_chain(str(self.kafka_ssl_cert), str(self.kafka_ssl_key), password)
+        return context

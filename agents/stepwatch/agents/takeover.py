@@ -1,0 +1,215 @@
+"""Taking over a partition: from "Kafka gave it to us" to "the first record may be read"."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from stepwatch.agents import metrics
+from stepwatch.agents.clients import close_client, in_words, open_admin, open_consumer
+from stepwatch.agents.errors import SweepFailed, TakeoverRefused
+from stepwatch.agents.logs import get_logger
+from stepwatch.agents.settings import Settings
+from stepwatch.agents.task import CorrelatorLike
+from stepwatch.agents.transaction import Transaction
+
+log = get_logger(__name__)
+_POLL_S = 0.02
+_SWEEP_S = 30.0
+_STUCK_S = 30.0
+_FETCH_BYTES = 4 << 20
+
+Build = Callable[[int, Iterable[tuple[bytes, bytes]]], CorrelatorLike]
+"""(partition, restored state records) -> its correlator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A partition that was taken over.
+
+    Attributes:
+        transaction: its producer; every former owner's is fenced.
+        correlator: restored.
+        starts: input topic -> the offset to read from.
+    """
+
+    transaction: Transaction
+    correlator: CorrelatorLike
+    starts: Mapping[str, int]
+
+
+async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
+    """Take over a partition (DESIGN section 7).
+
+    1. Start the transactional producer: the former owner is fenced, its open transaction aborted.
+    2. Sweep: begin, one record to each output partition, abort; wait until the last stable offset of each is
+       its end. After a kill -9 a broker can forget to write a commit's markers; without this the hung records
+       would become visible with our first commit, as duplicates.
+    3. Read the state partition, `read_committed`, to its end: facts and input positions.
+    4. Build the correlator from it; its positions say where to go on reading.
+    5. Refuse where state and inputs do not belong together.
+
+    Args:
+        settings: of the role.
+        partition: its number in every topic.
+        build: makes the correlator.
+
+    Raises:
+        TakeoverRefused: step 5; the message names the decision that somebody has to take.
+        SweepFailed: something still hangs; starting again may help.
+        KafkaAway, KafkaRefused, TransactionFailed: as `Transaction`.
+    """
+    started = time.monotonic()
+    transaction = Transaction(settings, partition)
+    try:
+        await transaction.open()
+        committed = await open_consumer(
+            settings,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=100,
+            auto_offset_reset="earliest",
+        )
+        try:
+            await _sweep(settings, transaction, committed)
+            restored = await _restore(settings, partition, committed)
+            correlator = build(partition, restored.items())
+            starts = await _starts(settings, partition, correlator, committed, fresh=not restored)
+        except KafkaError as error:
+            raise in_words(settings, error) from error
+        finally:
+            await close_client(committed)
+    except BaseException:
+        await transaction.close()
+        raise
+    seconds = time.monotonic() - started
+    metrics.TAKEOVER_SECONDS.observe(seconds)
+    log.info("took over", partition=partition, restored=len(restored), seconds=round(seconds, 3), **starts)
+    return Owned(transaction, correlator, starts)
+
+
+async def _sweep(settings: Settings, transaction: Transaction, committed: AIOKafkaConsumer) -> None:
+    await transaction.abort_one_each()
+    outputs = [TopicPartition(topic, transaction.partition) for topic in transaction.outputs]
+    uncommitted = await open_consumer(settings, isolation_level="read_uncommitted")
+    give_up = time.monotonic() + _SWEEP_S
+    try:
+        # Nobody else writes to these partitions, so the ends stand still but for our own markers.
+        while True:
+            ends = await uncommitted.end_offsets(outputs)
+            stable = await committed.end_offsets(outputs)
+            hanging = [tp for tp in outputs if stable[tp] < ends[tp]]
+            if not hanging:
+                return
+            if time.monotonic() >= give_up:
+                raise SweepFailed(
+                    f"partition {transaction.partition}: an open transaction hangs in "
+                    + ", ".join(f"{tp.topic}-{tp.partition}@{stable[tp]}" for tp in hanging)
+                    + f" and is not one of {transaction.id}: find and abort it with "
+                    "`kafka-transactions.sh find-hanging` and `abort`"
+                )
+            await asyncio.sleep(_POLL_S)
+    finally:
+        await close_client(uncommitted)
+
+
+async def _restore(settings: Settings, partition: int, reader: AIOKafkaConsumer) -> dict[bytes, bytes]:
+    """The latest value of each key of the state partition; deleted ones left out."""
+    state = TopicPartition(settings.topics.state, partition)
+    restored: dict[bytes, bytes] = {}
+    reader.assign([state])
+    await reader.seek_to_beginning(state)
+    end = (await reader.end_offsets([state]))[state]
+    moved_at = time.monotonic()
+    while (position := await reader.position(state)) < end:
+        batches = await reader.getmany(state, timeout_ms=200)
+        for record in batches.get(state, ()):
+            if record.value is None:
+                restored.pop(record.key, None)
+            else:
+                restored[record.key] = record.value
+        if batches:
+            moved_at = time.monotonic()
+        elif time.monotonic() - moved_at > _STUCK_S:
+            raise SweepFailed(
+                f"{state.topic}-{partition}: reading it stopped at {position}, {end - position} before its "
+                f"end, for {_STUCK_S:.0f} s: see whether its leader is well"
+            )
+    return restored
+
+
+async def _starts(
+    settings: Settings, partition: int, correlator: CorrelatorLike, reader: AIOKafkaConsumer, *, fresh: bool
+) -> dict[str, int]:
+    inputs = [TopicPartition(topic, partition) for topic in settings.topics.inputs]
+    begins = await reader.beginning_offsets(inputs)
+    ends = await reader.end_offsets(inputs)
+    if fresh:
+        await _refuse_lost_state(settings, partition, inputs)
+    starts = {}
+    for tp in inputs:
+        position = correlator.positions.get(tp.topic)
+        if position is None:
+            starts[tp.topic] = begins[tp]
+        elif position < begins[tp]:
+            starts[tp.topic] = _accepted_gap(settings, tp, position, begins[tp])
+        elif position > ends[tp]:
+            starts[tp.topic] = _accepted_restart(settings, tp, correlator, position, begins[tp], ends[tp])
+        else:
+            starts[tp.topic] = position
+    return starts
+
+
+async def _refuse_lost_state(settings: Settings, partition: int, inputs: list[Any]) -> None:
+    """Without state, the group's offsets (kept for lag tools) must say that nothing was ever read."""
+    admin = await open_admin(settings)
+    try:
+        offsets = await admin.list_consumer_group_offsets(settings.group("correlate"), partitions=inputs)
+    finally:
+        await close_client(admin)
+    read = {tp.topic: meta.offset for tp, meta in offsets.items() if meta.offset > 0}
+    if read and not settings.accepts_loss(token := f"{settings.topics.state}-{partition}@0"):
+        raise TakeoverRefused(
+            f"{settings.topics.state}-{partition} holds nothing, but this group had read "
+            + ", ".join(f"{topic}-{partition} up to {offset}" for topic, offset in sorted(read.items()))
+            + ": the state is lost (deleted, or cleaned by `delete` instead of `compact`). Bring it back, "
+            "or judge anew all that the inputs still hold (revisions begin again at 1) by starting once with "
+            f"{_decision(token)}"
+        )
+
+
+def _accepted_gap(settings: Settings, tp: Any, position: int, begin: int) -> int:
+    token = f"{tp.topic}-{tp.partition}@{begin}"
+    if settings.accepts_loss(token):
+        log.warning("going on without lost records", topic=tp.topic, first=position, last=begin - 1)
+        return begin
+    raise TakeoverRefused(
+        f"{tp.topic}-{tp.partition}: the next record to read is {position}, but the log begins at {begin}: "
+        f"{begin - position} offsets were deleted by retention before they were read. Lengthen retention.ms "
+        f"of {tp.topic}, and go on without those records by starting once with {_decision(token)}"
+    )
+
+
+def _accepted_restart(
+    settings: Settings, tp: Any, correlator: CorrelatorLike, position: int, begin: int, end: int
+) -> int:
+    token = f"{tp.topic}-{tp.partition}@{begin}"
+    if settings.accepts_loss(token):
+        log.warning("starting a recreated topic from its begin", topic=tp.topic, position=position, end=end)
+        # Else the correlator would drop the new records as read already.
+        correlator.positions[tp.topic] = begin
+        return begin
+    raise TakeoverRefused(
+        f"{tp.topic}-{tp.partition}: the next record to read is {position}, but the log ends at {end}: the "
+        f"topic was recreated or has lost its end. Read it from {begin} on by starting once with "
+        f"{_decision(token)}"
+    )
+
+
+def _decision(token: str) -> str:
+    return f"STEPWATCH_ACCEPT_LOSS={token}"

@@ -1,0 +1,210 @@
+"""Creating the topics and checking that they are as contract section 2 has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from stepwatch.agents.clients import close_client, open_admin
+from stepwatch.agents.errors import TopicsWrong
+from stepwatch.agents.settings import Settings
+from stepwatch.schemas.topics import TopicSpec
+
+REPAIR = "stepwatch topics create"
+_AT_LEAST = frozenset({"min.compaction.lag.ms", "max.message.bytes"})
+_AT_MOST = frozenset({"segment.ms"})
+_DEAD_LETTER_EXTRA_BYTES = 64 * 1024
+_DYNAMIC_TOPIC_CONFIG = 1
+_UNKNOWN_TOPIC = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TopicProblem:
+    """One way in which a topic is not as it must be.
+
+    Attributes:
+        topic: its name.
+        words: what was expected, what is there.
+        repair: the command that repairs it, or what to do where none can.
+        missing: the topic does not exist.
+        config: the settings that would repair it; empty where no setting can.
+    """
+
+    topic: str
+    words: str
+    repair: str
+    missing: bool = False
+    config: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.words}: {self.repair}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    partitions: int
+    config: dict[str, str]
+    own: dict[str, str]
+    """What was set on the topic itself: altering a topic must send these along or lose them."""
+
+
+async def check_topics(settings: Settings) -> list[TopicProblem]:
+    """What is wrong with the topics, in the order of contract section 2; empty: nothing.
+
+    Raises:
+        KafkaAway, KafkaRefused: no answer, or no permission.
+    """
+    admin = await open_admin(settings)
+    try:
+        specs = settings.topics.specs()
+        return _problems(settings, await _find(admin, specs))
+    finally:
+        await close_client(admin)
+
+
+async def require_topics(settings: Settings) -> None:
+    """Refuse to start where a topic is not as it must be.
+
+    Raises:
+        TopicsWrong: names every problem and the command that repairs it.
+    """
+    problems = await check_topics(settings)
+    if problems:
+        raise TopicsWrong("\n".join(str(problem) for problem in problems))
+
+
+async def create_topics(settings: Settings) -> list[str]:
+    """Create what is missing and set what is set otherwise; returns one line for each thing done.
+
+    Nothing is deleted, and no number of partitions is changed: that would move subjects between workers.
+
+    Raises:
+        TopicsWrong: what no command can repair, after everything else was done.
+    """
+    admin = await open_admin(settings)
+    try:
+        specs = {spec.name: spec for spec in settings.topics.specs()}
+        found = await _find(admin, tuple(specs.values()))
+        problems = _problems(settings, found)
+        done = await _create(admin, settings, [specs[p.topic] for p in problems if p.missing])
+        for problem in problems:
+            if problem.config:
+                await _alter(admin, problem.topic, {**found[problem.topic].own, **dict(problem.config)})
+                done.append(f"{problem.topic}: set " + ", ".join(f"{k}={v}" for k, v in problem.config))
+    finally:
+        await close_client(admin)
+    left = [problem for problem in problems if not problem.missing and not problem.config]
+    if left:
+        raise TopicsWrong("\n".join(str(problem) for problem in left))
+    return done
+
+
+async def _find(admin: AIOKafkaAdminClient, specs: tuple[TopicSpec, ...]) -> dict[str, _Found]:
+    described = await admin.describe_topics([spec.name for spec in specs])
+    there = {t["topic"]: len(t["partitions"]) for t in described if t["error_code"] != _UNKNOWN_TOPIC}
+    if not there:
+        return {}
+    responses = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name) for name in sorted(there)]
+    )
+    found = {}
+    for response in responses:
+        for code, message, _type, name, entries in response.resources:
+            _raise_for(code, message, f"reading the settings of {name}")
+            config = {entry[0]: entry[1] for entry in entries}
+            own = {entry[0]: entry[1] for entry in entries if entry[3] == _DYNAMIC_TOPIC_CONFIG}
+            found[name] = _Found(there[name], config, own)
+    return found
+
+
+def _problems(settings: Settings, found: dict[str, _Found]) -> list[TopicProblem]:
+    problems = []
+    for spec in settings.topics.specs():
+        topic = found.get(spec.name)
+        want = 1 if spec.single else settings.partitions
+        if topic is None:
+            problems.append(TopicProblem(spec.name, "does not exist", f"run `{REPAIR}`", missing=True))
+            continue
+        if topic.partitions != want:
+            problems.append(_wrong_partitions(spec, topic.partitions, want))
+        for key, value in _wanted_config(settings, spec, found).items():
+            have = topic.config.get(key, "")
+            if not _holds(key, have, value):
+                words = f"{key} is {have or 'not set'}, must be {_bound(key)}{value}"
+                problems.append(TopicProblem(spec.name, words, f"run `{REPAIR}`", config=((key, value),)))
+    return problems
+
+
+def _wrong_partitions(spec: TopicSpec, have: int, want: int) -> TopicProblem:
+    repair = (
+        "no command can change that without moving subjects: delete the topic while it holds nothing"
+        if spec.single
+        else f"set STEPWATCH_PARTITIONS={have} if all topics have {have}, or use another STEPWATCH_PREFIX, "
+        "or delete the topic while it holds nothing"
+    )
+    return TopicProblem(spec.name, f"has {have} partitions, must have {want}", f"{repair}; then `{REPAIR}`")
+
+
+def _wanted_config(settings: Settings, spec: TopicSpec, found: dict[str, _Found]) -> dict[str, str]:
+    config = dict(spec.config)
+    if spec.name == settings.topics.dead_letters:
+        # It must hold the largest record of any input, however those were set, and the headers that say why.
+        inputs = [
+            int(found[name].config.get("max.message.bytes", "0"))
+            for name in settings.topics.inputs
+            if name in found
+        ]
+        wanted = max(
+            [*(size + _DEAD_LETTER_EXTRA_BYTES for size in inputs), int(config["max.message.bytes"])]
+        )
+        config["max.message.bytes"] = str(wanted)
+    return config
+
+
+def _bound(key: str) -> str:
+    return "at least " if key in _AT_LEAST else "at most " if key in _AT_MOST else ""
+
+
+def _holds(key: str, have: str, want: str) -> bool:
+    if key in _AT_LEAST | _AT_MOST:
+        if not have.lstrip("-").isdigit():
+            return False
+        return int(have) >= int(want) if key in _AT_LEAST else int(have) <= int(want)
+    return have == want
+
+
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, specs: list[TopicSpec]) -> list[str]:
+    if not specs:
+        return []
+    response = await admin.create_topics(
+        [
+            NewTopic(
+                spec.name,
+                1 if spec.single else settings.partitions,
+                settings.kafka_replication,
+                topic_configs=spec.config,
+            )
+            for spec in specs
+        ]
+    )
+    for name, code, *rest in response.topic_errors:
+        if code != TopicAlreadyExistsError.errno:  # somebody else was faster
+            _raise_for(code, rest[0] if rest else "", f"creating {name}")
+    return [f"{spec.name}: created" for spec in specs]
+
+
+async def _alter(admin: AIOKafkaAdminClient, topic: str, config: dict[str, str]) -> None:
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)
+    for response in await admin.alter_configs([resource]):
+        for code, message, *_ in response.resources:
+            _raise_for(code, message, f"setting {config} on {topic}")
+
+
+def _raise_for(code: int, message: Any, doing: str) -> None:
+    if code:
+        error: type[KafkaError] = for_code(code)
+        raise TopicsWrong(f"Kafka refused {doing}: {message or error.description or error.__name__}")

@@ -1,0 +1,184 @@
+"""One Kafka transaction for all effects of a batch: rows, alerts, dead letters, state with positions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import aiokafka.producer.sender
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+)
+
+from stepwatch.agents.clients import close_client, in_words, open_client
+from stepwatch.agents.errors import RoleError, TransactionFailed
+from stepwatch.agents.settings import Settings
+from stepwatch.schemas.topics import Topics
+
+BATCH_BYTES_MAX = 900_000
+"""Of one produce batch: below a broker's default limit of 1 MB, so no batch of small records is refused."""
+
+# The second transaction in a row meets "concurrent transactions" while the broker still writes the markers of
+# the first; waiting 20 ms there costs a tenth of the throughput. tests/shell holds this private name.
+aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
+
+Keyed = Sequence[tuple[bytes | None, bytes | None]]
+
+
+class Performable(Protocol):
+    """What a transaction needs of `stepwatch.streams.effects.Effects`."""
+
+    audit: Any
+    evidence: Any
+    alerts: Any
+    dead_letters: Any
+    state: Any
+
+
+class Transaction:
+    """The transactional producer of one partition; its id lets the broker refuse a former owner.
+
+    The order of one commit:
+    1. begin;
+    2. hand over the batches of every output topic, all to this partition;
+    3. await every one of them: a commit does not look at a batch that failed, and would say that all is well;
+    4. commit.
+    Whatever fails leaves the producer unusable and memory ahead of the log: the process has to end.
+    """
+
+    def __init__(self, settings: Settings, partition: int) -> None:
+        self._settings = settings
+        self._topics: Topics = settings.topics
+        self.partition = partition
+        self.id = settings.transactional_id(partition)
+        self.producer: AIOKafkaProducer | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Every topic that this producer may write."""
+        t = self._topics
+        return (t.audit, t.evidence, t.alerts, t.dead_letters, t.state)
+
+    async def open(self) -> None:
+        """Start the producer: a former owner is fenced and what it left open is aborted.
+
+        Raises:
+            KafkaAway, KafkaRefused: no answer, or no permission.
+        """
+        self.producer = await open_client(
+            lambda: AIOKafkaProducer(
+                **self._settings.kafka_client_options(),
+                transactional_id=self.id,
+                transaction_timeout_ms=self._settings.transaction_timeout_ms,
+                max_batch_size=BATCH_BYTES_MAX,
+            ),
+            self._settings,
+        )
+
+    async def commit(self, effects: Performable) -> None:
+        """Perform the effects of a batch; when this returns, all of them are committed.
+
+        Raises:
+            TransactionFailed: another worker took the partition over, or a record was refused; nothing of the
+                batch is visible to a `read_committed` reader.
+            KafkaAway: no broker answered in time; it is not known whether the batch was committed.
+        """
+        producer = self._open_producer()
+        try:
+            await producer.begin_transaction()
+            sent: list[Any] = []
+            for topic, records in (
+                (self._topics.audit, effects.audit),
+                (self._topics.evidence, effects.evidence),
+                (self._topics.alerts, effects.alerts),
+                (self._topics.state, effects.state),
+            ):
+                if records:
+                    sent += await self._send(producer, topic, records)
+            if effects.dead_letters:
+                sent += await self._send_dead_letters(producer, effects.dead_letters)
+            await _await_all(sent)
+            await producer.commit_transaction()
+        except (KafkaError, OSError, AssertionError) as error:
+            raise self._failed(error) from error
+
+    async def abort_one_each(self) -> None:
+        """Begin, write one record to each output, abort: its marker closes what hangs there (`takeover`)."""
+        producer = self._open_producer()
+        try:
+            await producer.begin_transaction()
+            sent: list[Any] = []
+            for topic in self.outputs:
+                sent += await self._send(producer, topic, [(b"sweep", b"")])
+            await _await_all(sent)
+            await producer.abort_transaction()
+        except (KafkaError, OSError, AssertionError) as error:
+            raise self._failed(error) from error
+
+    async def close(self) -> None:
+        """Stop the producer; what is not committed will never be visible."""
+        if self.producer is not None:
+            producer, self.producer = self.producer, None
+            await close_client(producer)
+
+    def _open_producer(self) -> AIOKafkaProducer:
+        assert self.producer is not None, "open() comes first"
+        return self.producer
+
+    async def _send(self, producer: AIOKafkaProducer, topic: str, records: Keyed) -> list[Any]:
+        now_ms = time.time_ns() // 1_000_000
+        sent = []
+        batch = producer.create_batch()
+        append = batch.append
+        for key, value in records:
+            if append(key=key, value=value, timestamp=now_ms) is None:
+                sent.append(await self._hand_over(producer, topic, batch))
+                batch = producer.create_batch()
+                append = batch.append
+                # An empty batch takes one record of any size; the broker has the last word on it.
+                append(key=key, value=value, timestamp=now_ms)
+        sent.append(await self._hand_over(producer, topic, batch))
+        return sent
+
+    async def _send_dead_letters(self, producer: AIOKafkaProducer, letters: Sequence[Any]) -> list[Any]:
+        now_ms = time.time_ns() // 1_000_000
+        sent = []
+        batch = producer.create_batch()
+        for letter in letters:
+            record = {"key": letter.key, "value": letter.value, "headers": letter.headers}
+            if batch.append(**record, timestamp=now_ms) is None:
+                sent.append(await self._hand_over(producer, self._topics.dead_letters, batch))
+                batch = producer.create_batch()
+                batch.append(**record, timestamp=now_ms)
+        sent.append(await self._hand_over(producer, self._topics.dead_letters, batch))
+        return sent
+
+    async def _hand_over(self, producer: AIOKafkaProducer, topic: str, batch: Any) -> Any:
+        batch.close()
+        return await producer.send_batch(batch, topic, partition=self.partition)
+
+    def _failed(self, error: BaseException) -> RoleError:
+        if isinstance(said := in_words(self._settings, error), RoleError):
+            return said
+        if isinstance(error, ProducerFenced | InvalidProducerEpoch):
+            return TransactionFailed(
+                f"partition {self.partition}: another worker took it over ({self.id} was fenced); "
+                "nothing of this batch is visible. Nothing to do: this worker starts again"
+            )
+        return TransactionFailed(
+            f"partition {self.partition}: a transaction of {self.id} failed: {type(error).__name__}: "
+            f"{error}; nothing of this batch is visible. This worker starts again; if it comes back, read the broker's log"
+        )
+
+
+async def _await_all(futures: list[Any]) -> None:
+    """Wait for every future, then raise the first failure: one left alone would be lost, and warn at exit."""
+    if futures:
+        await asyncio.wait(futures)
+        for future in futures:
+            future.result()

@@ -1,0 +1,79 @@
+"""Fast decoders and encoders, derived at import from the pydantic models (DESIGN section 5).
+
+A struct has the fields of its model in their order. What the fast decoder refuses may still be right (`""` where an
+object belongs means absent): pydantic decides then, and words the fault.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, get_args, get_origin
+
+import msgspec
+from pydantic import BaseModel
+
+from stepwatch.schemas.audit import AuditRow, EvidenceRow
+from stepwatch.schemas.alerts import AlertRow
+from stepwatch.schemas.events import Data
+
+
+def _plain(annotation: Any) -> Any:
+    """The annotation without pydantic's validators, with models turned into structs."""
+    origin = get_origin(annotation)
+    if origin is typing.Annotated:
+        return _plain(get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[tuple(_plain(part) for part in get_args(annotation))]  # noqa: UP007 - built at run time
+    if origin is dict:
+        return dict[str, Any]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return struct_of(annotation)
+    return annotation
+
+
+def struct_of(model: type[BaseModel]) -> type[msgspec.Struct]:
+    """The msgspec struct with the fields, types and defaults of a model.
+
+    A field that ends in `_` (a name that Python or pydantic keeps for itself) is written without it.
+    """
+    fields: list[Any] = []
+    renamed: dict[str, str] = {}
+    hints = typing.get_type_hints(model, include_extras=True)
+    for name, field in model.model_fields.items():
+        kind = _plain(hints[name])
+        if name.endswith("_"):
+            renamed[name] = name[:-1]
+        if field.is_required():
+            fields.append((name, kind))
+        elif isinstance(field.default, list):
+            fields.append((name, kind, msgspec.field(default_factory=list)))
+        else:
+            fields.append((name, kind, field.default))
+    return msgspec.defstruct(f"Fast{model.__name__}", fields, rename=renamed or None, kw_only=True, gc=False)
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """The envelope of an event as it lies on the wire; `data` is left as bytes for the audit record.
+
+    `arrival` is read from files only (contract section 1).
+    """
+
+    id: str | None = None
+    source: str | None = None
+    type: str | None = None
+    time: str | None = None
+    subject: str | None = None
+    data: msgspec.Raw = msgspec.Raw()
+    arrival: str | None = None
+
+
+FastData: Any = struct_of(Data)
+FastAuditRow: Any = struct_of(AuditRow)
+FastEvidenceRow: Any = struct_of(EvidenceRow)
+FastAlertRow: Any = struct_of(AlertRow)
+
+decode_envelope = msgspec.json.Decoder(Envelope).decode
+decode_data = msgspec.json.Decoder(FastData).decode
+encode_json = msgspec.json.Encoder().encode
+encode_sorted = msgspec.json.Encoder(order="sorted").encode

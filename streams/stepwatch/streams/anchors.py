@@ -1,0 +1,106 @@
+"""Where patterns hold: anchors join and leave their alerts (contract section 6)."""
+
+from __future__ import annotations
+
+from stepwatch.streams.alerting import REVISION, SOURCE_RECOVERED
+from stepwatch.streams.alerts_of import (
+    action_bucket,
+    alert_of,
+    anchor_member,
+    fact_bucket,
+    fact_closes_us,
+    silence_member,
+)
+from stepwatch.streams.facts import Action, Fact
+from stepwatch.streams.judge import VERIFIED, Decision
+from stepwatch.streams.ledger import Ledger, between
+from stepwatch.streams.partition import Partition
+from stepwatch.streams.patterns import EVIDENCE_PATTERNS, denied_then_acted, fresh_credential
+from stepwatch.streams.patterns.source_silence import silent_sources
+from stepwatch.streams.patterns.view import EvidencePattern, View, limit_of, may_anchor
+from stepwatch.streams.waiting import SubjectKey
+
+
+def weigh_evidence(partition: Partition, ledger: Ledger, subject: SubjectKey, news: list[Fact | Action]) -> None:
+    """Look again at every anchor that an event of the batch may concern."""
+    everything = View(ledger, partition.sets, 2**62)
+    for pattern in EVIDENCE_PATTERNS:
+        anchors: dict[tuple[str, str], Fact] = {}
+        for event in news:
+            reach = pattern.reach(event, everything)
+            if reach is None:
+                continue
+            for fact in _anchors(pattern, ledger, *reach):
+                if event.arrival_us <= limit_of(fact) and may_anchor(fact, partition.sets):
+                    anchors[fact.key] = fact
+        for fact in anchors.values():
+            severity = pattern.holds(fact, View(ledger, partition.sets, limit_of(fact)))
+            _move(partition, pattern.name, subject, fact, severity)
+
+
+def _anchors(pattern: EvidencePattern, ledger: Ledger, first_us: int, last_us: int) -> list[Fact]:
+    facts = between(ledger.anchors, first_us, last_us)
+    return [fact for fact in facts if pattern.anchors(fact)]
+
+
+def _move(partition: Partition, pattern: str, subject: SubjectKey, fact: Fact, severity: str | None) -> None:
+    named = (pattern, (subject, fact.key))
+    if severity is None and named not in partition.anchored:
+        return
+    bucket = fact_bucket(pattern, partition.sets.at(fact.time_us), subject, fact)
+    if severity is None:
+        partition.anchored.discard(named)
+        partition.alerting.leave(bucket.alert_id, *fact.key, REVISION)
+    else:
+        partition.anchored.add(named)
+        member = anchor_member(pattern, severity, subject, fact, fact_closes_us(fact))
+        partition.alerting.join(alert_of(bucket), member)
+
+
+def weigh_action(
+    partition: Partition, ledger: Ledger, subject: SubjectKey, action: Action, decision: Decision
+) -> None:
+    """Ask the patterns whose anchor is a policed action."""
+    if not action.counts or action.too_late:
+        return
+    view = View(ledger, partition.sets, action.closes_us)
+    fresh = decision.verdict == VERIFIED and fresh_credential.holds(action, decision.chosen, view)
+    for name, severity, holds in (
+        (denied_then_acted.NAME, denied_then_acted.SEVERITY, denied_then_acted.holds(action, view)),
+        (fresh_credential.NAME, fresh_credential.SEVERITY, fresh),
+    ):
+        named = (name, (subject, action.key))
+        if not holds and named not in partition.anchored:
+            continue
+        policy_set = partition.sets.at(action.time_us)
+        requirement = policy_set.requirements[action.policy]
+        bucket = action_bucket(name, policy_set, requirement, subject, action)
+        if holds:
+            partition.anchored.add(named)
+            member = anchor_member(name, severity, subject, action, action.closes_us)
+            partition.alerting.join(alert_of(bucket), member)
+        else:
+            partition.anchored.discard(named)
+            partition.alerting.leave(bucket.alert_id, *action.key, REVISION)
+
+
+def weigh_sources(partition: Partition, log_time_us: int) -> None:
+    """Raise `source_silence` for sources that have fallen silent, and take back what has recovered.
+
+    An alert keeps its id while the silence lasts, whatever late heartbeats come meanwhile.
+    """
+    if partition.first_log_us is None:
+        return
+    silent = {
+        silence.source: silence
+        for silence in silent_sources(partition.liveness, partition.sets, log_time_us, partition.first_log_us)
+    }
+    listed = partition.sets.at(log_time_us).sources
+    for source in [source for source in partition.silent if source not in silent]:
+        cause = SOURCE_RECOVERED if source in listed else REVISION
+        partition.alerting.leave(partition.silent.pop(source), source, "", cause)
+    for source, silence in silent.items():
+        if source not in partition.silent:
+            alert, member = silence_member(silence, log_time_us)
+            partition.silent[source] = alert.alert_id
+            partition.alerting.join(alert, member)

@@ -1,0 +1,30 @@
+"""Of several records of one event the first to arrive is the event (contract section 3)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from stepwatch.streams.decode import ACTION, Event, body_hash
+from stepwatch.streams.ledger import Ledger
+
+
+class Seen(Enum):
+    """What a record is among those of its key."""
+
+    NEW = "new"
+    COPY = "copy"
+    CONFLICT = "conflict"
+
+
+def seen(event: Event, ledger: Ledger | None) -> Seen:
+    """Whether the event is known already: a copy changes nothing, another body is a conflict."""
+    if ledger is None:
+        return Seen.NEW
+    key = (event.source, event.id)
+    if event.family == ACTION:
+        known = ledger.kept.get(key) or ledger.remembered.get(key)
+    else:
+        known = ledger.facts.get(key)
+    if known is None:
+        return Seen.NEW
+    return Seen.COPY if known.hash == body_hash(event.value) else Seen.CONFLICT

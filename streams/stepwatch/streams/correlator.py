@@ -1,0 +1,228 @@
+"""The order of all rules for one partition, and nothing else: batch of records -> effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from stepwatch.schemas import cloudevents
+from stepwatch.schemas.keys import partition_of, subject_key
+from stepwatch.schemas.responses import Response
+from stepwatch.schemas.times import format_time
+from stepwatch.schemas.topics import Topics
+from stepwatch.streams import intake, state
+from stepwatch.streams.anchors import weigh_sources
+from stepwatch.streams.copies import Seen
+from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode
+from stepwatch.streams.effects import DeadLetter, Effects
+from stepwatch.streams.forgetting import forget_alerts, forget_items
+from stepwatch.streams.logtime import LogTime
+from stepwatch.streams.partition import Partition
+from stepwatch.streams.patterns.source_silence import next_silence_us
+from stepwatch.streams.rows import Coordinates
+from stepwatch.streams.sets import PolicySets
+from stepwatch.streams.settling import settle, settle_alerts
+from stepwatch.streams.waiting import SubjectKey
+
+PULSE_SOURCE = "stepwatch"
+_ROUTES_MAX = 100_000
+
+
+class InputRecord(Protocol):
+    """A record of an input as the Kafka client gives it; `timestamp` is its append time in milliseconds."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Correlator:
+    """One partition: what it knows, and what a batch of one of its inputs changes.
+
+    Args:
+        partition: its number.
+        partitions: how many there are; a record whose subject belongs to another one is misrouted.
+        topics: names of the inputs.
+        sets: policy sets, at least one.
+        restored: (key, value) records of its state topic; the same effects follow as if it had never stopped.
+    """
+
+    def __init__(
+        self,
+        *,
+        partition: int,
+        partitions: int,
+        topics: Topics,
+        sets: PolicySets,
+        restored: Iterable[tuple[bytes, bytes | None]] = (),
+    ) -> None:
+        self.partition = partition
+        self.partitions = partitions
+        self.topics = topics
+        self.known = Partition(sets)
+        self.logs = state.restore(self.known, restored)
+        self._routes: dict[SubjectKey, int] = {}
+        self._note_log_times()
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Topic -> the next offset to read; an input that was never read is missing."""
+        return {topic: log.next_offset for topic, log in self.logs.items()}
+
+    @property
+    def log_times(self) -> dict[str, int]:
+        """Topic -> log time in microseconds; an input that was never read is missing."""
+        return {topic: log.now_us for topic, log in self.logs.items()}
+
+    @property
+    def waiting_count(self) -> int:
+        """Actions whose verdict waits for the end of a grace."""
+        return len(self.known.withheld)
+
+    @property
+    def open_count(self) -> int:
+        """Actions that have not closed."""
+        return len(self.known.closing)
+
+    def use(self, sets: PolicySets) -> None:
+        """More policy sets became known; they judge from their `effective_from` on."""
+        self.known.use(sets)
+
+    def take(self, topic: str, records: Sequence[InputRecord], now_us: int) -> Effects:
+        """Read a batch of one input.
+
+        Args:
+            topic: one of the three inputs.
+            records: in the order of their offsets; those below the position are left out.
+            now_us: the wall clock, shown in rows and decided by nothing.
+        """
+        known = self.known
+        known.effects, known.decided_at, known.writes = Effects(), format_time(now_us), {}
+        log = self.logs.setdefault(topic, LogTime())
+        read = self._respond if topic == self.topics.responses else self._read
+        for record in records:
+            if record.offset >= log.next_offset:
+                read(topic, record, log.read(record.offset, record.timestamp * 1000))
+        self._note_log_times()
+        settle(known)
+        if self.partition == 0:
+            weigh_sources(known, known.evidence_us)
+        forget_alerts(known)
+        settle_alerts(known, now_us)
+        forget_items(known)
+        state.save_signs(known.writes, known.liveness)
+        state.save_position(known.writes, topic, log)
+        known.effects.state.extend(known.writes.items())
+        return known.effects
+
+    def due_us(self) -> int | None:
+        """The earliest log time of `authentications` at which something would be published; None: nothing waits."""
+        known = self.known
+        moments = []
+        while (entry := known.due.peek()) is not None:
+            if known.withheld.get(((entry[1], entry[2]), (entry[3], entry[4]))) == entry[0]:
+                moments.append(entry[0])
+                break
+            known.due.drop()
+        if self.partition == 0 and known.first_log_us is not None:
+            silence_us = next_silence_us(known.liveness, known.sets, known.evidence_us, known.first_log_us)
+            if silence_us is not None:
+                moments.append(silence_us)
+        return min(moments, default=None)
+
+    def tidy_due_us(self) -> int | None:
+        """The earliest log time of both inputs past which something closes or is forgotten."""
+        known = self.known
+        heaps = (known.closing, known.going, known.alert_moments)
+        return min((moment + 1 for heap in heaps if (moment := heap.first_us()) is not None), default=None)
+
+    def _note_log_times(self) -> None:
+        known = self.known
+        for topic, log in self.logs.items():
+            if topic == self.topics.actions:
+                known.actions_us = log.now_us
+            elif topic == self.topics.authentications:
+                known.evidence_us = log.now_us
+
+    def _read(self, topic: str, record: InputRecord, arrival_us: int) -> None:
+        known = self.known
+        is_action = topic == self.topics.actions
+        if not is_action and known.first_log_us is None:
+            known.first_log_us = arrival_us
+            state.save_first_log(known.writes, arrival_us)
+        known.effects.count("records_in")
+        value = record.value or b""
+        if record.headers and cloudevents.is_binary(record.headers):
+            try:
+                value = cloudevents.to_structured(value, record.headers)
+            except ValueError as error:
+                self._dead_letter(topic, record, arrival_us, "unreadable", Fault("json", str(error)))
+                return
+        outcome = decode(value, arrival_us, ACTION if is_action else AUTHENTICATION)
+        if isinstance(outcome, Event):
+            self._accept(topic, record, outcome)
+        elif isinstance(outcome, Heartbeat):
+            known.effects.count("heartbeats")
+            if outcome.source != PULSE_SOURCE:
+                intake.hear(known, outcome)
+        elif isinstance(outcome, Skipped):
+            known.effects.count(f"skipped.{outcome.type}")
+        else:
+            self._dead_letter(topic, record, arrival_us, "invalid", outcome)
+
+    def _accept(self, topic: str, record: InputRecord, event: Event) -> None:
+        known = self.known
+        subject = (event.tenant, known.sets.at(event.time_us).canonical(event.tenant, event.subject))
+        if self._partition_of(subject) != self.partition:
+            fault = Fault("subject", f"{subject[0]}/{subject[1]} belongs to another partition")
+            self._dead_letter(topic, record, event.arrival_us, "misrouted", fault)
+            return
+        what = intake.accept(known, event, subject, Coordinates(topic, self.partition, record.offset))
+        if what is Seen.COPY:
+            known.effects.count("copies")
+        elif what is Seen.CONFLICT:
+            fault = Fault("id", f"{event.id!r} of {event.source} was seen with another body")
+            self._dead_letter(topic, record, event.arrival_us, "conflict", fault)
+
+    def _partition_of(self, subject: SubjectKey) -> int:
+        number = self._routes.get(subject)
+        if number is None:
+            if len(self._routes) >= _ROUTES_MAX:
+                self._routes.clear()
+            number = self._routes[subject] = partition_of(subject_key(*subject), self.partitions)
+        return number
+
+    def _respond(self, topic: str, record: InputRecord, arrival_us: int) -> None:
+        self.known.effects.count("records_in")
+        try:
+            response = Response.model_validate_json(record.value or b"")
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "json"
+            self._dead_letter(topic, record, arrival_us, "invalid", Fault(field, first["msg"]))
+            return
+        done = self.known.alerting.respond(response)
+        self.known.effects.count("responses.applied" if done else "responses.without_effect")
+
+    def _dead_letter(self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault) -> None:
+        effects = self.known.effects
+        effects.count(f"dead_letters.{error}")
+        headers = {
+            "error": f"{error}: {fault.message}",
+            "field": fault.field,
+            "topic": topic,
+            "partition": str(self.partition),
+            "offset": str(record.offset),
+            "time": format_time(arrival_us),
+        }
+        encoded = [(name, text.encode(errors="replace")) for name, text in headers.items()]
+        effects.dead_letters.append(DeadLetter(record.key, record.value, encoded))

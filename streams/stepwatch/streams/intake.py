@@ -1,0 +1,212 @@
+"""One decoded record -> what it adds to its subject's ledger, and the row that is due at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepwatch.schemas import events as ev
+from stepwatch.schemas.compiled import encode_json
+from stepwatch.schemas.keys import subject_key
+from stepwatch.schemas.times import format_time
+from stepwatch.streams import state
+from stepwatch.streams.alerts_of import policy_gap_member
+from stepwatch.streams.copies import Seen, seen
+from stepwatch.streams.decode import ACTION, Event, Heartbeat, body_hash, maps_of
+from stepwatch.streams.facts import Action, Fact, Remembered, address, fact_of
+from stepwatch.streams.moments import forget_from
+from stepwatch.streams.judge import EXEMPT, NOT_REQUIRED
+from stepwatch.streams.ledger import Ledger, between
+from stepwatch.streams.limits import SUBJECT_FACTS_MAX
+from stepwatch.streams.partition import Partition
+from stepwatch.streams.patterns import policy_gap
+from stepwatch.streams.rows import Coordinates, action_row, evidence_row, outcome_of, sensitivity_of
+from stepwatch.streams.sets import PolicySet, Requirement
+from stepwatch.streams.waiting import SubjectKey
+
+
+class ActionView:
+    """An action as matching sees it: values after defaults, normalising and aliases (contract section 4)."""
+
+    __slots__ = ("_event", "subject")
+
+    def __init__(self, event: Event, subject: str) -> None:
+        self._event = event
+        self.subject = subject
+
+    @property
+    def tenant(self) -> str:
+        return self._event.tenant
+
+    @property
+    def source(self) -> str:
+        return self._event.source
+
+    @property
+    def session(self) -> str:
+        return self._event.data.session or ""
+
+    @property
+    def root_session(self) -> str:
+        return self._event.data.root_session or ""
+
+    @property
+    def action(self) -> str:
+        return str(self._event.data.action)
+
+    @property
+    def outcome(self) -> str:
+        return outcome_of(self._event)
+
+    @property
+    def transaction(self) -> str:
+        return self._event.data.transaction or ""
+
+    @property
+    def resource_type(self) -> str:
+        resource = self._event.data.resource
+        return (resource.type or "") if resource else ""
+
+    @property
+    def resource_id(self) -> str:
+        resource = self._event.data.resource
+        return (resource.id or "") if resource else ""
+
+    @property
+    def sensitivity(self) -> str:
+        return sensitivity_of(self._event)
+
+    @property
+    def time_us(self) -> int:
+        return self._event.time_us
+
+    def maps(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """`client`, `token` and `decision` as sent."""
+        return maps_of(self._event)
+
+
+def accept(partition: Partition, event: Event, subject: SubjectKey, where: Coordinates) -> Seen:
+    """Take one event in.
+
+    Args:
+        partition: that the subject belongs to.
+        event: as decoded.
+        subject: (tenant, canonical subject) by the set in force at the event's own time.
+        where: its record lies in Kafka.
+
+    Returns:
+        Whether it is new; a copy and a conflict change nothing.
+    """
+    what = seen(event, partition.ledgers.get(subject))
+    if what is Seen.NEW:
+        if event.family == ACTION:
+            _accept_action(partition, event, subject, where)
+        else:
+            _accept_evidence(partition, event, subject, where)
+    return what
+
+
+def hear(partition: Partition, heartbeat: Heartbeat) -> None:
+    """Take a heartbeat in: a sign of life lets blind actions be judged again."""
+    if partition.liveness.hear(heartbeat) and partition.blind:
+        partition.judge_again(partition.blind)
+
+
+def _accept_action(partition: Partition, event: Event, subject: SubjectKey, where: Coordinates) -> None:
+    policy_set = partition.sets.at(event.time_us)
+    row = action_row(event, subject[1], where)
+    row.closes_at, row.decided_at = row.arrival, partition.decided_at
+    if policy_set.may_match(event.tenant, event.data.action):
+        match = policy_set.match(ActionView(event, subject[1]))
+        row.notes = list(match.notes)
+        if match.notes:
+            partition.effects.count("condition_errors", len(match.notes))
+        if match.requirement is not None:
+            row.policy, row.policy_version = match.requirement.id, match.requirement.version
+            row.trigger_reason = match.requirement.reason
+            if not match.exempt:
+                _accept_policed(partition, event, subject, match.requirement, row)
+                return
+            _remember(partition, event, subject)
+            _publish_plain(partition, subject, row, EXEMPT, "exemption")
+            return
+    if policy_gap.holds(event):
+        _remember(partition, event, subject)
+        alert, member = policy_gap_member(policy_set, event, subject)
+        partition.alerting.join(alert, member)
+    _publish_plain(partition, subject, row, NOT_REQUIRED, "no_policy")
+
+
+def _publish_plain(partition: Partition, subject: SubjectKey, row: Any, verdict: str, reason: str) -> None:
+    row.verdict, row.reason = verdict, reason
+    partition.effects.audit.append((subject_key(*subject), encode_json(row)))
+    partition.effects.count(f"verdicts.{verdict}")
+
+
+def _remember(partition: Partition, event: Event, subject: SubjectKey) -> None:
+    known = Remembered(event.source, event.id, event.time_us, event.arrival_us, body_hash(event.value))
+    partition.ledger(subject).remembered[event.source, event.id] = known
+    partition.going.add(forget_from(partition.sets, event.time_us, event.arrival_us), subject, *known.key)
+    state.save(partition.writes, subject, known)
+
+
+def _accept_policed(
+    partition: Partition, event: Event, subject: SubjectKey, requirement: Requirement, row: Any
+) -> None:
+    data, client = event.data, event.data.client
+    grace_end_us = event.arrival_us + requirement.grace_us
+    closes_us = grace_end_us + requirement.revise_within_us
+    row.closes_at = format_time(closes_us)
+    action = Action(
+        source=event.source,
+        id=event.id,
+        time_us=event.time_us,
+        arrival_us=event.arrival_us,
+        hash=body_hash(event.value),
+        policy=requirement.id,
+        counts=row.outcome in ("success", "unknown"),
+        too_late=event.arrival_us - event.time_us > requirement.accept_late_us,
+        grace_end_us=grace_end_us,
+        closes_us=closes_us,
+        session=data.session or "",
+        root=data.root_session or data.session or "",
+        action=data.action,
+        transaction=data.transaction or "",
+        device=(client.device or "") if client else "",
+        ip=address(client.ip) if client else "",
+        row=row,
+    )
+    partition.ledger(subject).add_action(action)
+    partition.closing.add(closes_us, subject, action.source, action.id)
+    partition.news.setdefault(subject, []).append(action)
+    state.save(partition.writes, subject, action)
+
+
+def _accept_evidence(partition: Partition, event: Event, subject: SubjectKey, where: Coordinates) -> None:
+    policy_set = partition.sets.at(event.time_us)
+    approver = event.data.approver
+    fact = fact_of(event, policy_set.canonical(event.tenant, approver) if approver else "")
+    ledger = partition.ledger(subject)
+    late = bool(fact.kind) and _is_late(partition, ledger, fact, policy_set)
+    if late:
+        partition.effects.count("late_evidence")
+    row = evidence_row(event, subject[1], fact, where, late)
+    partition.effects.evidence.append((subject_key(*subject), row))
+    partition.effects.count(f"evidence.{event.type.removeprefix(ev.TYPE_PREFIX)}")
+    if ledger.live_facts > SUBJECT_FACTS_MAX:
+        partition.effects.count("overload")
+        return
+    ledger.add_fact(fact)
+    partition.news.setdefault(subject, []).append(fact)
+    partition.going.add(forget_from(partition.sets, fact.time_us, fact.arrival_us), subject, *fact.key)
+    state.save(partition.writes, subject, fact)
+
+
+def _is_late(partition: Partition, ledger: Ledger, fact: Fact, policy_set: PolicySet) -> bool:
+    """It might have covered an action, had that not closed before it arrived."""
+    for action in between(
+        ledger.actions, fact.at_us - policy_set.horizon_max_us, fact.at_us + policy_set.lookback_max_us
+    ):
+        requirement = partition.sets.at(action.time_us).requirements[action.policy]
+        if action.closes_us < fact.arrival_us and fact.time_us <= action.time_us + requirement.clock_skew_us:
+            return True
+    return False

@@ -1,0 +1,353 @@
+"""(action, requirement, facts) -> decision: contract section 5, word for word.
+
+Total and pure: no clock, no I/O, no chance. Everything is judged at a *horizon*: only what arrived at or before it
+counts. For an action itself that is its close; for an earlier action that `max_uses` asks about, the earlier of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from stepwatch.schemas import events as ev
+from stepwatch.streams.facts import Action, Fact, Proof
+from stepwatch.streams.ledger import Ledger, between
+from stepwatch.streams.limits import SUBJECT_FACTS_MAX
+from stepwatch.streams.liveness import Liveness
+from stepwatch.streams.sets import PolicySet, PolicySets, Requirement
+
+VERIFIED = "verified"
+UNVERIFIED = "unverified"
+BLIND = "blind"
+EXEMPT = "exempt"
+NOT_REQUIRED = "not_required"
+
+AFTER_THE_FACT = "after_the_fact"
+
+
+class Nearest(NamedTuple):
+    """The verification that came nearest; `by_us` where age or the skew is what failed, else None."""
+
+    fact: Fact
+    failed: tuple[str, ...]
+    by_us: int | None
+
+
+class Decision(NamedTuple):
+    """The judgement of one action. `chosen` covers it; `nearest` is the nearest miss where none does."""
+
+    verdict: str
+    reason: str
+    chosen: Fact | None = None
+    nearest: Nearest | None = None
+
+
+class Case:
+    """One action with all that its judgement stands on.
+
+    Args:
+        action: that a policy matches and does not exempt.
+        requirement: the policy, in the set in force at the action's time.
+        policy_set: that set.
+        ledger: of the action's subject.
+        horizon_us: the last arrival that counts.
+        judge: for `max_uses`, which asks about other actions.
+    """
+
+    __slots__ = ("action", "horizon_us", "judge", "ledger", "policy_set", "requirement")
+
+    def __init__(
+        self,
+        action: Action,
+        requirement: Requirement,
+        policy_set: PolicySet,
+        ledger: Ledger,
+        horizon_us: int,
+        judge: Judge,
+    ) -> None:
+        self.action = action
+        self.requirement = requirement
+        self.policy_set = policy_set
+        self.ledger = ledger
+        self.horizon_us = horizon_us
+        self.judge = judge
+
+    def candidates(self) -> list[Fact]:
+        """Verifications of an accepted kind that fall into the look-back and not after the skew, greatest first."""
+        action, requirement = self.action, self.requirement
+        oldest_us = action.time_us - requirement.lookback_us
+        found = [
+            fact
+            for fact in between(self.ledger.verifications, oldest_us, action.time_us + requirement.clock_skew_us)
+            if fact.at_us >= oldest_us and fact.kind in requirement.accept and fact.arrival_us <= self.horizon_us
+        ]
+        found.sort(key=lambda fact: fact.rank, reverse=True)
+        return found
+
+    def arrived(self, facts: Iterable[Fact]) -> Iterable[Fact]:
+        """Those that count."""
+        return (fact for fact in facts if fact.arrival_us <= self.horizon_us)
+
+    def age_us(self, fact: Fact) -> int:
+        """`a.time - v.at`."""
+        return self.action.time_us - fact.at_us
+
+
+# The eight filters, in the contract's order. Each says whether a candidate fails it.
+
+
+def untrusted_source(case: Case, fact: Fact) -> bool:
+    """Some source of the set has `proves`, and the fact's source does not prove its kind."""
+    if not case.policy_set.any_proves:
+        return False
+    source = case.policy_set.sources.get(fact.source)
+    return source is None or source.proves is None or fact.kind not in source.proves
+
+
+def wrong_session(case: Case, fact: Fact) -> bool:
+    """With `same_session`, neither both sessions nor both roots are present and equal."""
+    if not case.requirement.same_session:
+        return False
+    action = case.action
+    return not (
+        (action.session != "" and action.session == fact.session) or (action.root != "" and action.root == fact.root)
+    )
+
+
+def voided(case: Case, fact: Fact) -> bool:
+    """Its session or its credential was revoked after the proof and not after the action."""
+    first_us, last_us = fact.at_us + 1, case.action.time_us
+    for revoked in case.arrived(between(case.ledger.revocations, first_us, last_us)):
+        if revoked.scope == "" or revoked.scope == fact.session or revoked.scope == fact.root:
+            return True
+    if fact.credential == "":
+        return False
+    return any(
+        changed.credential == fact.credential and changed.change == "revoked"
+        for changed in case.arrived(between(case.ledger.credentials, first_us, last_us))
+    )
+
+
+def weak_factor(case: Case, fact: Fact) -> bool:
+    """None of its methods is in `amr_any`, or its class not in `acr_any`, where these are set."""
+    requirement = case.requirement
+    if requirement.amr_any and requirement.amr_any.isdisjoint(fact.amr):
+        return True
+    return bool(requirement.acr_any) and fact.acr not in requirement.acr_any
+
+
+def stale(case: Case, fact: Fact) -> bool:
+    """It is older than `max_age`."""
+    return case.age_us(fact) > case.requirement.max_age_us
+
+
+def wrong_binding(case: Case, fact: Fact) -> bool:
+    """It was not given for this action, or not for this transaction."""
+    binding, action = case.requirement.binding, case.action
+    if binding == "action":
+        return fact.bound_action != action.action
+    if binding == "transaction":
+        return fact.transaction == "" or fact.transaction != action.transaction
+    return False
+
+
+def context_mismatch(case: Case, fact: Fact) -> bool:
+    """With `same_device` or `same_ip`, these are not both present and equal."""
+    requirement, action = case.requirement, case.action
+    if requirement.same_device and (action.device == "" or action.device != fact.device):
+        return True
+    return requirement.same_ip and (action.ip == "" or action.ip != fact.ip)
+
+
+def over_used(case: Case, fact: Fact) -> bool:
+    """With `max_uses`, so many earlier actions chose the same proof already."""
+    limit = case.requirement.max_uses
+    return limit is not None and case.judge.uses(case, fact.proof) >= limit
+
+
+FILTERS: tuple[tuple[str, Callable[[Case, Fact], bool]], ...] = tuple(
+    (rule.__name__, rule)
+    for rule in (
+        untrusted_source,
+        wrong_session,
+        voided,
+        weak_factor,
+        stale,
+        wrong_binding,
+        context_mismatch,
+        over_used,
+    )
+)
+_AFTER_THE_FACT_FILTERS = (untrusted_source, wrong_session, weak_factor, wrong_binding)
+
+
+def covering(case: Case, candidates: list[Fact]) -> Fact | None:
+    """The greatest candidate that passes every filter."""
+    for fact in candidates:
+        if not any(rule(case, fact) for _, rule in FILTERS):
+            return fact
+    return None
+
+
+def after_the_fact(case: Case) -> Fact | None:
+    """The first verification that would do, had it not come after the action: within `revise_within`."""
+    action, requirement = case.action, case.requirement
+    too_late = between(
+        case.ledger.verifications,
+        action.time_us + requirement.clock_skew_us + 1,
+        action.time_us + requirement.revise_within_us,
+    )
+    for fact in case.arrived(too_late):
+        if fact.kind in requirement.accept and not any(rule(case, fact) for rule in _AFTER_THE_FACT_FILTERS):
+            return fact
+    return None
+
+
+_STEP_REASONS = {
+    ev.STEPUP_DENIED: "denied",
+    ev.STEPUP_FAILED: "failed",
+    ev.STEPUP_BYPASSED: "bypassed",
+    ev.STEPUP_CHALLENGED: "abandoned",
+    ev.STEPUP_EXPIRED: "abandoned",
+    ev.STEPUP_CANCELLED: "abandoned",
+}
+
+
+def last_step_reason(case: Case) -> str | None:
+    """What the last step before the action says; None where there is none or it was verified."""
+    action, requirement = case.action, case.requirement
+    first_us, last_us = action.time_us - requirement.max_age_us, action.time_us + requirement.clock_skew_us
+    last: Fact | None = None
+    for fact in case.arrived(between(case.ledger.steps, first_us, last_us)):
+        if not wrong_session(case, fact):
+            last = fact
+    return _STEP_REASONS.get(last.type) if last is not None else None
+
+
+def last_striking(failures: list[tuple[Fact, tuple[str, ...]]]) -> str:
+    """Strike the candidates filter by filter: the filter that strikes the last of them."""
+    # Each falls to the first filter that it fails; the last to fall falls to the latest of these.
+    order = [name for name, _ in FILTERS]
+    return max((failed[0] for _, failed in failures), key=order.index)
+
+
+def unverified(case: Case, candidates: list[Fact]) -> tuple[str, Nearest | None]:
+    """Reason and nearest miss where no candidate covers the action."""
+    requirement = case.requirement
+    failures = [(fact, tuple(name for name, rule in FILTERS if rule(case, fact))) for fact in candidates]
+    nearest: Nearest | None = None
+    if failures:
+        fact, failed = min(failures, key=lambda failure: len(failure[1]))
+        nearest = Nearest(fact, failed, case.age_us(fact) - requirement.max_age_us if "stale" in failed else None)
+    if any("stale" not in failed for _, failed in failures):
+        return last_striking(failures), nearest
+    late = after_the_fact(case)
+    if late is not None:
+        if nearest is None:
+            skew_end_us = case.action.time_us + requirement.clock_skew_us
+            nearest = Nearest(late, (AFTER_THE_FACT,), late.time_us - skew_end_us)
+        return AFTER_THE_FACT, nearest
+    reason = last_step_reason(case)
+    if reason is None:
+        reason = last_striking(failures) if failures else "no_step_up"
+    return reason, nearest
+
+
+class Judge:
+    """Decides the actions of one partition's subjects.
+
+    `memo` holds what earlier actions chose at a horizon; it is good for as long as no fact is added, so whoever adds
+    one calls `forget_choices` before the next judgement.
+    """
+
+    def __init__(self, sets: PolicySets, liveness: Liveness) -> None:
+        self.sets = sets
+        self.liveness = liveness
+        self._choices: dict[tuple[int, int], Proof | None] = {}
+
+    def forget_choices(self) -> None:
+        """Facts have changed: what earlier actions chose has to be judged again."""
+        self._choices.clear()
+
+    def case(self, action: Action, ledger: Ledger, horizon_us: int) -> Case:
+        """The action with its policy of the set in force at its own time."""
+        policy_set = self.sets.at(action.time_us)
+        return Case(action, policy_set.requirements[action.policy], policy_set, ledger, horizon_us, self)
+
+    def decide(self, action: Action, ledger: Ledger) -> Decision:
+        """The verdict of an action on all that is known and counts for it."""
+        if action.too_late:
+            return Decision(BLIND, "too_late")
+        if ledger.live_facts > SUBJECT_FACTS_MAX:
+            return Decision(BLIND, "overload")
+        case = self.case(action, ledger, action.closes_us)
+        candidates = case.candidates()
+        chosen = covering(case, candidates)
+        if chosen is not None:
+            return Decision(VERIFIED, chosen.kind, chosen)
+        reason, nearest = unverified(case, candidates)
+        if self.fair_from(case) is None:
+            return Decision(BLIND, "source_silent", None, nearest)
+        return Decision(UNVERIFIED, reason, None, nearest)
+
+    def choice(self, action: Action, ledger: Ledger, horizon_us: int) -> Proof | None:
+        """The proof that an action chose, as it stood at a horizon; None where none covered it."""
+        if action.closed and horizon_us >= action.closes_us:
+            return action.proof
+        if action.too_late or action.arrival_us > horizon_us:
+            return None
+        known = (id(action), horizon_us)
+        if known not in self._choices:
+            case = self.case(action, ledger, horizon_us)
+            chosen = covering(case, case.candidates())
+            self._choices[known] = chosen.proof if chosen is not None else None
+        return self._choices[known]
+
+    def uses(self, case: Case, proof: Proof) -> int:
+        """How many earlier actions of the same policy chose this proof, each as it stood."""
+        action = case.action
+        used = 0
+        for earlier in between(case.ledger.actions, action.time_us - case.requirement.lookback_us, action.time_us):
+            if earlier.order >= action.order:
+                break
+            if (
+                earlier.counts
+                and earlier.policy == action.policy
+                and earlier.arrival_us <= case.horizon_us
+                and self.choice(earlier, case.ledger, min(case.horizon_us, earlier.closes_us)) == proof
+            ):
+                used += 1
+        return used
+
+    def fair_from(self, case: Case) -> int | None:
+        """The arrival from which `unverified` is fair: every source with `silent_after` has given a sign of life.
+
+        Returns:
+            The latest of the first signs, the start of the window where no source has to be heard; None: blind.
+        """
+        action = case.action
+        fair_us = 0
+        for source in case.policy_set.sources.values():
+            if source.silent_after_us is None:
+                continue
+            first_us = action.grace_end_us - source.silent_after_us
+            sign_us = self._first_sign(case.ledger, source.name, source.silent_after_us, first_us, action.closes_us)
+            if sign_us is None:
+                return None
+            fair_us = max(fair_us, sign_us)
+        return fair_us
+
+    def _first_sign(
+        self, ledger: Ledger, source: str, silent_after_us: int, first_us: int, last_us: int
+    ) -> int | None:
+        signs = [
+            fact.arrival_us
+            for fact in ledger.facts.values()
+            if fact.source == source
+            and first_us <= fact.arrival_us <= last_us
+            and fact.arrival_us - fact.time_us <= silent_after_us
+        ]
+        sign_us = self.liveness.first_sign((source, silent_after_us), first_us, last_us)
+        if sign_us is not None:
+            signs.append(sign_us)
+        return min(signs, default=None)

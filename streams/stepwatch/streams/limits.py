@@ -1,0 +1,43 @@
+"""Every bound of the core, with its unit and why it is what it is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stepwatch.schemas.times import DAY_US, HOUR_US, MINUTE_US
+from stepwatch.schemas.topics import EVENT_BYTES_MAX
+
+__all__ = ["EVENT_BYTES_MAX"]
+
+EVENT_DEPTH_MAX: Final = 16
+"""Nested objects and arrays of one event, the event itself counted (contract section 3)."""
+
+AHEAD_MAX_US: Final = 10 * MINUTE_US
+"""How far `time` may lie after arrival, and `auth_time` after `time` (contract section 3)."""
+
+SUBJECT_FACTS_MAX: Final = 50_000
+"""Live facts of one subject before its verdicts are `overload`: about 40 MB (contract section 5)."""
+
+ALERT_ACTIONS_MAX: Final = 100
+"""Ids of members that an alert names (contract section 7)."""
+
+ALERT_EXPIRES_US: Final = 30 * DAY_US
+"""An alert left open so long after its last change is resolved by `expired` (contract section 7)."""
+
+ALERT_TOMBSTONE_US: Final = 7 * DAY_US
+"""From the moment an alert may go to its tombstone: as long as `alerts` is kept from compaction."""
+
+PATTERN_LATENESS_US: Final = HOUR_US
+"""A pattern is judged on what arrives until this long after its anchor's arrival (contract section 6)."""
+
+REMEMBER_MIN_US: Final = 24 * HOUR_US
+"""The least look-back of forgetting: patterns look so far back (contract sections 5 and 6)."""
+
+FORGET_SLACK_MIN_US: Final = HOUR_US
+"""The least that is added to the moment at which a fact may be forgotten (contract section 5)."""
+
+PULSE_CLOSE_US: Final = MINUTE_US
+"""Closes and forgetting cause at most one pulse in so long (contract section 2)."""
+
+assert FORGET_SLACK_MIN_US >= PATTERN_LATENESS_US, "a pattern would lose facts that it still needs"
+assert ALERT_TOMBSTONE_US < ALERT_EXPIRES_US

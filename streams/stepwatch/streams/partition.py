@@ -1,0 +1,84 @@
+"""What one partition knows between batches, and what the batch at hand has touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stepwatch.streams.alerting import Alerting
+from stepwatch.streams.effects import Effects
+from stepwatch.streams.facts import Action, Fact, Key
+from stepwatch.streams.judge import Judge
+from stepwatch.streams.ledger import Ledger
+from stepwatch.streams.liveness import Liveness
+from stepwatch.streams.sets import PolicySets
+from stepwatch.streams.waiting import Deadlines, SubjectKey
+
+Named = tuple[SubjectKey, Key]
+"""One event of one subject."""
+
+
+class Partition:
+    """The memory of one partition.
+
+    Attributes:
+        actions_us, evidence_us: log times of the two inputs; -1 before the first record.
+        first_log_us: the first log time of `authentications`, or None.
+        withheld: actions whose last decision is not published yet, with the log time from which it will be.
+        blind: open actions that some source's silence leaves undecided.
+        anchored: (pattern, event): where a pattern holds now.
+        silent: source -> id of its open `source_silence` alert.
+        news: what the batch at hand has added, by subject.
+        again: actions that the batch at hand must judge again for another reason.
+        writes: what the batch at hand changes in the state topic; the last word on a key counts.
+    """
+
+    def __init__(self, sets: PolicySets) -> None:
+        self.sets = sets
+        self.ledgers: dict[SubjectKey, Ledger] = {}
+        self.liveness = Liveness()
+        self.judge = Judge(sets, self.liveness)
+        self.alerting = Alerting()
+        self.actions_us = -1
+        self.evidence_us = -1
+        self.first_log_us: int | None = None
+        self.due = Deadlines()
+        self.closing = Deadlines()
+        self.going = Deadlines()
+        self.alert_moments = Deadlines()
+        self.withheld: dict[Named, int] = {}
+        self.blind: set[Named] = set()
+        self.anchored: set[tuple[str, Named]] = set()
+        self.silent: dict[str, str] = {}
+        self.news: dict[SubjectKey, list[Fact | Action]] = {}
+        self.again: dict[SubjectKey, set[Key]] = {}
+        self.writes: dict[bytes, bytes | None] = {}
+        self.effects = Effects()
+        self.decided_at = ""
+        self.use(sets)
+
+    def use(self, sets: PolicySets) -> None:
+        """Judge by these sets from now on."""
+        self.sets = self.judge.sets = sets
+        self.liveness.watch(
+            (source.name, source.silent_after_us)
+            for policy_set in sets.sets
+            for source in policy_set.sources.values()
+            if source.silent_after_us is not None
+        )
+
+    def ledger(self, subject: SubjectKey) -> Ledger:
+        """The ledger of a subject, made where there is none."""
+        ledger = self.ledgers.get(subject)
+        if ledger is None:
+            ledger = self.ledgers[subject] = Ledger(*subject)
+        return ledger
+
+    def judge_again(self, named: Iterable[Named]) -> None:
+        """Have these actions judged when the batch ends."""
+        for subject, key in named:
+            self.again.setdefault(subject, set()).add(key)
+
+    @property
+    def both_us(self) -> int:
+        """The log time that both inputs have reached: closes and forgetting go by it."""
+        return min(self.actions_us, self.evidence_us)

@@ -1,0 +1,20 @@
+"""The person said no, and the action happened all the same."""
+
+from __future__ import annotations
+
+from stepwatch.schemas import events as ev
+from stepwatch.streams.facts import Action
+from stepwatch.streams.ledger import between
+from stepwatch.streams.patterns.view import View
+
+NAME = "denied_then_acted"
+SEVERITY = "high"
+
+
+def holds(action: Action, view: View) -> bool:
+    """A `stepup.denied` of the subject, any session, in [a - max_age, a]."""
+    max_age_us = view.sets.at(action.time_us).requirements[action.policy].max_age_us
+    return any(
+        step.type == ev.STEPUP_DENIED and step.arrival_us <= view.limit_us
+        for step in between(view.ledger.steps, action.time_us - max_age_us, action.time_us)
+    )

@@ -1,0 +1,183 @@
+"""Lines of a file -> verdicts and alerts, with the stream's own engine (contract section 10).
+
+The batch job of the law: every line is read, the first record of each event is kept, and both log times are then past
+every close. Nothing is forgotten, no alert expires, nobody responds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from stepwatch.schemas.times import format_time
+from stepwatch.streams import intake
+from stepwatch.streams.alerting import SEVERITY_ORDER, SOURCE_SILENCE, Standing
+from stepwatch.streams.anchors import weigh_sources
+from stepwatch.streams.decode import Event, Fault, Heartbeat, Skipped, decode, tie_hash
+from stepwatch.streams.facts import Action
+from stepwatch.streams.judge import VERIFIED, Decision
+from stepwatch.streams.ledger import Ledger
+from stepwatch.streams.limits import ALERT_ACTIONS_MAX
+from stepwatch.streams.partition import Partition
+from stepwatch.streams.rows import Coordinates
+from stepwatch.streams.sets import PolicySets
+from stepwatch.streams.settling import settle, settle_alerts
+from stepwatch.streams.waiting import SubjectKey
+from stepwatch.streams.wording import reason_sentence
+
+END_US = 2**62
+"""A log time past every close: further than any event and any duration of a policy reach."""
+
+Row = dict[str, Any]
+
+
+class Explained(NamedTuple):
+    """A row of contract section 10, and the sentence that a person reads beside it."""
+
+    row: Row
+    sentence: str
+
+
+class _PlainRow(msgspec.Struct):
+    tenant: str
+    subject: str
+    source: str
+    action_id: str
+    verdict: str
+    reason: str
+    policy: str
+    revision: int
+
+
+def replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Row]:
+    """Judge a file.
+
+    Args:
+        lines: one event each, in any order; blank ones are skipped.
+        sets: what to judge by.
+
+    Returns:
+        The rows of `stepwatch replay --json`.
+    """
+    return (explained.row for explained in explained_replay(lines, sets))
+
+
+def explained_replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Explained]:
+    """The same, each row with its sentence."""
+    events: dict[tuple[str, ...], Event] = {}
+    heartbeats: list[Heartbeat] = []
+    arrivals: list[int] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        outcome = decode(line.strip(), None)
+        if isinstance(outcome, Fault):
+            row = {"kind": "rejected", "line": number, "id": outcome.id, "field": outcome.field}
+            yield Explained(row, outcome.message)
+        elif not isinstance(outcome, Skipped):
+            arrivals.append(outcome.arrival_us)
+            if isinstance(outcome, Heartbeat):
+                heartbeats.append(outcome)
+            else:
+                _keep_first(events, outcome, sets)
+    partition = judged(events, heartbeats, sets)
+    yield from _plain_verdicts(partition)
+    for subject, ledger in partition.ledgers.items():
+        for action in ledger.actions:
+            yield _verdict(subject, ledger, action, partition.judge.decide(action, ledger))
+    if arrivals:
+        partition.first_log_us = min(arrivals)
+        weigh_sources(partition, max(arrivals))
+    settle_alerts(partition, 0)
+    for standing in partition.alerting.standing.values():
+        if standing.order:
+            yield _alert(standing)
+
+
+def _keep_first(events: dict[tuple[str, ...], Event], event: Event, sets: PolicySets) -> None:
+    """Of several records of one event the first to arrive; of equal arrivals the smaller hash."""
+    subject = sets.at(event.time_us).canonical(event.tenant, event.subject)
+    key = (event.tenant, subject, event.family, event.source, event.id)
+    known = events.get(key)
+    if (
+        known is None
+        or event.arrival_us < known.arrival_us
+        or (event.arrival_us == known.arrival_us and tie_hash(event.value) < tie_hash(known.value))
+    ):
+        events[key] = event
+
+
+def judged(events: dict[tuple[str, ...], Event], heartbeats: list[Heartbeat], sets: PolicySets) -> Partition:
+    """A partition that has read everything and closed every action."""
+    partition = Partition(sets)
+    for heartbeat in heartbeats:
+        intake.hear(partition, heartbeat)
+    for key, event in events.items():
+        intake.accept(partition, event, (key[0], key[1]), Coordinates())
+    partition.actions_us = partition.evidence_us = END_US
+    settle(partition)
+    return partition
+
+
+def _plain_verdicts(partition: Partition) -> Iterator[Explained]:
+    """Actions that no policy matches or that are exempt: their one row is final."""
+    decoder = msgspec.json.Decoder(_PlainRow)
+    for _, encoded in partition.effects.audit:
+        row = decoder.decode(encoded)
+        if row.verdict in ("not_required", "exempt"):
+            subject = (row.tenant, row.subject)
+            yield _verdict_row(subject, row.source, row.action_id, Decision(row.verdict, row.reason), row.policy)
+
+
+def _verdict(subject: SubjectKey, ledger: Ledger, action: Action, decision: Decision) -> Explained:
+    explained = _verdict_row(subject, action.source, action.id, decision, action.policy)
+    if decision.verdict == VERIFIED and decision.chosen is not None:
+        explained.row["verification"] = decision.chosen.shown_id
+        explained.row["age_us"] = action.time_us - decision.chosen.at_us
+    return explained
+
+
+def _verdict_row(subject: SubjectKey, source: str, action_id: str, decision: Decision, policy: str) -> Explained:
+    nearest = decision.nearest
+    row: Row = {
+        "kind": "verdict",
+        "tenant": subject[0],
+        "subject": subject[1],
+        "source": source,
+        "action_id": action_id,
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "policy": policy,
+        "verification": None,
+        "age_us": None,
+        "nearest_miss": None,
+    }
+    if nearest is not None:
+        row["nearest_miss"] = {
+            "verification": nearest.fact.shown_id,
+            "failed": list(nearest.failed),
+            "by_us": nearest.by_us,
+        }
+    return Explained(row, reason_sentence(decision.reason, nearest))
+
+
+def _alert(standing: Standing) -> Explained:
+    alert, members = standing.alert, list(standing.inside())
+    first, last = members[0], members[-1]
+    row = {
+        "kind": "alert",
+        "alert_id": alert.alert_id,
+        "alert": alert.kind,
+        "tenant": alert.tenant,
+        "subject": alert.subject,
+        "policy": alert.policy,
+        "severity": max((member.severity for member in members), key=SEVERITY_ORDER.index),
+        "reason": first.reason,
+        "count": len(members),
+        "actions": [] if alert.kind == SOURCE_SILENCE else [member.id for member in members[:ALERT_ACTIONS_MAX]],
+        "first_time": format_time(first.time_us),
+        "last_time": format_time(last.time_us),
+    }
+    return Explained(row, f"{first.title}; {first.explanation}")

@@ -1,0 +1,150 @@
+"""Events and decisions -> the rows of topics `audit` and `evidence` (contract section 8)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from stepwatch.schemas import events as ev
+from stepwatch.schemas.compiled import FastAuditRow, FastEvidenceRow, encode_json
+from stepwatch.schemas.times import format_time
+from stepwatch.streams.decode import Event
+from stepwatch.streams.facts import Action, Fact, Published
+from stepwatch.streams.judge import Decision
+
+ENGINE_VERSION = "0.1.0"
+"""The version of the rules: rows of one version can be compared."""
+
+_NOTHING: Any = type("Nothing", (), {"__getattr__": lambda self, name: None, "__bool__": lambda self: False})()
+
+
+class Coordinates(NamedTuple):
+    """Where a record lies in Kafka; empty for a file."""
+
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+
+
+def outcome_of(event: Event) -> str:
+    """`success` by default; what is no known outcome is `unknown`."""
+    said = event.data.outcome or "success"
+    return said if said in ev.OUTCOMES else "unknown"
+
+
+def sensitivity_of(event: Event) -> str:
+    """One of the four, or `""`: anything else counts as missing."""
+    resource = event.data.resource
+    said = (resource.sensitivity or "") if resource else ""
+    return said if said in ev.SENSITIVITIES else ""
+
+
+def action_row(event: Event, subject: str, where: Coordinates) -> Any:
+    """The audit row of an action, with every column that no verdict changes."""
+    data = event.data
+    client, resource, decision = (
+        data.client or _NOTHING,
+        data.resource or _NOTHING,
+        data.decision or _NOTHING,
+    )
+    return FastAuditRow(
+        tenant=event.tenant,
+        subject=subject,
+        on_behalf_of=data.on_behalf_of or "",
+        source=event.source,
+        action_id=event.id,
+        revision=1,
+        time=format_time(event.time_us),
+        arrival=format_time(event.arrival_us),
+        decided_at="",
+        closes_at="",
+        session=data.session or "",
+        root_session=data.root_session or "",
+        action=data.action,
+        resource_type=resource.type or "",
+        resource_id=resource.id or "",
+        sensitivity=sensitivity_of(event),
+        outcome=outcome_of(event),
+        client_ip=client.ip or "",
+        client_device=client.device or "",
+        client_country=client.country or "",
+        user_agent=client.user_agent or "",
+        verdict="",
+        reason="",
+        challenge=data.challenge or "",
+        decision_result=decision.result or "",
+        decision_reason=decision.reason or "",
+        claimed_verification=data.verification or "",
+        kafka_topic=where.topic,
+        kafka_partition=where.partition,
+        kafka_offset=where.offset,
+        event_data=event.raw_data.decode(),
+        engine_version=ENGINE_VERSION,
+    )
+
+
+def judged_row(action: Action, decision: Decision, published: Published, decided_at: str) -> bytes:
+    """The next revision of an action's audit row, as JSON."""
+    row = action.row
+    chosen, nearest = decision.chosen, decision.nearest
+    own_challenge = row.challenge
+    row.revision = action.revision
+    row.decided_at = decided_at
+    row.verdict, row.reason = decision.verdict, decision.reason
+    row.verification, row.nearest_miss = published.verification, published.nearest
+    row.failed = list(nearest.failed) if nearest is not None else []
+    if chosen is not None:
+        row.verification_time = format_time(chosen.at_us)
+        row.verification_age_ms = (action.time_us - chosen.at_us) // 1000
+        row.amr, row.acr = list(chosen.amr), chosen.acr
+        row.challenge, row.credential = chosen.challenge or own_challenge, chosen.credential
+    else:
+        row.verification_time = row.verification_age_ms = None
+        row.amr, row.acr, row.credential = [], "", ""
+    encoded = encode_json(row)
+    row.challenge = own_challenge
+    row.event_data = ""
+    return encoded
+
+
+def evidence_row(event: Event, subject: str, fact: Fact, where: Coordinates, late: bool) -> bytes:
+    """The row of table `authentications` of an accepted authentication event, as JSON."""
+    data = event.data
+    client, decision = data.client or _NOTHING, data.decision or _NOTHING
+    return encode_json(
+        FastEvidenceRow(
+            tenant=event.tenant,
+            subject=subject,
+            source=event.source,
+            event_id=event.id,
+            type=event.type.removeprefix(ev.TYPE_PREFIX),
+            time=format_time(event.time_us),
+            arrival=format_time(event.arrival_us),
+            proved_at=format_time(fact.at_us) if fact.kind else None,
+            session=data.session or "",
+            root_session=data.root_session or "",
+            client_ip=client.ip or "",
+            client_device=client.device or "",
+            client_country=client.country or "",
+            user_agent=client.user_agent or "",
+            amr=list(fact.amr),
+            acr=fact.acr,
+            challenge=fact.challenge,
+            verification=fact.verification,
+            credential=fact.credential,
+            credential_change=fact.change,
+            bound_action=fact.bound_action,
+            transaction=fact.transaction,
+            otp_step=data.otp_step if data.otp_step is not None and abs(data.otp_step) < 2**63 else None,
+            reason=data.reason or "",
+            failure=data.failure or "",
+            approver=data.approver or "",
+            approver_verification=data.approver_verification or "",
+            decision_result=decision.result or "",
+            decision_reason=decision.reason or "",
+            late=late,
+            kafka_topic=where.topic,
+            kafka_partition=where.partition,
+            kafka_offset=where.offset,
+            event_data=event.raw_data.decode(),
+        )
+    )

@@ -1,0 +1,157 @@
+"""At the end of a batch: judge what it touched, publish what is due, close what is final (contract section 5)."""
+
+from __future__ import annotations
+
+from stepwatch.schemas.keys import subject_key
+from stepwatch.streams import state
+from stepwatch.streams.alerting import LATE_VERIFICATION, RESOLVED, REVISION, SOURCE_RECOVERED, Alert
+from stepwatch.streams.alerts_of import VERDICT_KINDS, action_bucket, alert_of, verdict_member
+from stepwatch.streams.anchors import weigh_action, weigh_evidence
+from stepwatch.streams.facts import Action, Fact, Published
+from stepwatch.streams.judge import BLIND, UNVERIFIED, VERIFIED, Decision
+from stepwatch.streams.ledger import Ledger
+from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
+from stepwatch.streams.partition import Partition
+from stepwatch.streams.publishing import publish_from, published_form
+from stepwatch.streams.rows import judged_row
+from stepwatch.streams.waiting import SubjectKey
+
+
+def settle(partition: Partition) -> None:
+    """Judge and publish all that the batch and the log time have made due."""
+    for moment_us, tenant, subject_id, source, event_id in partition.due.reached(partition.evidence_us):
+        named = ((tenant, subject_id), (source, event_id))
+        if partition.withheld.get(named) == moment_us:
+            partition.judge_again([named])
+    partition.judge.forget_choices()
+    for subject, news in partition.news.items():
+        _settle_news(partition, subject, news)
+    for subject, keys in partition.again.items():
+        ledger = partition.ledgers.get(subject)
+        touched = [ledger.open[key] for key in keys if key in ledger.open] if ledger is not None else []
+        for action in sorted(touched, key=lambda action: action.order):
+            assert ledger is not None
+            consider(partition, ledger, subject, action)
+    partition.news.clear()
+    partition.again.clear()
+    close(partition)
+    partition.judge.forget_choices()
+
+
+def _settle_news(partition: Partition, subject: SubjectKey, news: list[Fact | Action]) -> None:
+    """New evidence touches every open action of its subject; a new action itself, and later ones by `max_uses`."""
+    ledger = partition.ledgers[subject]
+    touched = partition.again.setdefault(subject, set())
+    actions = [item for item in news if isinstance(item, Action)]
+    if len(actions) < len(news):
+        touched.update(ledger.open)
+    else:
+        touched.update(action.key for action in actions)
+        first = min(action.order for action in actions)
+        for action in ledger.open.values():
+            requirement = partition.sets.at(action.time_us).requirements[action.policy]
+            if requirement.max_uses is not None and action.order > first:
+                touched.add(action.key)
+    weigh_evidence(partition, ledger, subject, news)
+
+
+def consider(
+    partition: Partition, ledger: Ledger, subject: SubjectKey, action: Action, final: bool = False
+) -> Decision:
+    """Judge one open action, and publish the decision or note from when it may be published."""
+    decision = partition.judge.decide(action, ledger)
+    named = (subject, action.key)
+    if decision.reason == "source_silent":
+        partition.blind.add(named)
+    else:
+        partition.blind.discard(named)
+    weigh_action(partition, ledger, subject, action, decision)
+    form = published_form(decision)
+    if form == action.published:
+        partition.withheld.pop(named, None)
+        return decision
+    from_us = 0 if final else publish_from(action, decision, _fair_us(partition, ledger, action, decision))
+    if from_us <= partition.evidence_us or from_us == 0:
+        partition.withheld.pop(named, None)
+        publish(partition, subject, action, decision, form)
+    elif partition.withheld.get(named) != from_us:
+        partition.withheld[named] = from_us
+        partition.due.add(from_us, subject, *action.key)
+    return decision
+
+
+def _fair_us(partition: Partition, ledger: Ledger, action: Action, decision: Decision) -> int | None:
+    """Only a blind verdict that would become unverified waits for the source's backlog."""
+    if decision.verdict != UNVERIFIED or action.published is None or action.published.verdict != BLIND:
+        return None
+    return partition.judge.fair_from(partition.judge.case(action, ledger, action.closes_us))
+
+
+def publish(
+    partition: Partition, subject: SubjectKey, action: Action, decision: Decision, form: Published
+) -> None:
+    """Write the next revision, and move the action between its alerts."""
+    before = action.published
+    action.revision += 1
+    action.published = form
+    row = judged_row(action, decision, form, partition.decided_at)
+    partition.effects.audit.append((subject_key(*subject), row))
+    partition.effects.count(f"verdicts.{decision.verdict}")
+    state.save(partition.writes, subject, action)
+    if not action.counts:
+        return
+    policy_set = partition.sets.at(action.time_us)
+    requirement = policy_set.requirements[action.policy]
+    left = VERDICT_KINDS.get(before.verdict) if before is not None else None
+    joined = VERDICT_KINDS.get(decision.verdict)
+    if left is not None and left != joined:
+        bucket = action_bucket(left, policy_set, requirement, subject, action)
+        partition.alerting.leave(bucket.alert_id, *action.key, _cause(before, decision))
+    if joined is not None:
+        bucket = action_bucket(joined, policy_set, requirement, subject, action)
+        member = verdict_member(requirement, subject, action, decision, form.nearest)
+        partition.alerting.join(alert_of(bucket, requirement), member)
+
+
+def _cause(before: Published | None, decision: Decision) -> str:
+    """By what an alert resolves when its last member leaves."""
+    if decision.verdict == VERIFIED:
+        return LATE_VERIFICATION
+    if before is not None and before.verdict == BLIND and decision.verdict == UNVERIFIED:
+        return SOURCE_RECOVERED
+    return REVISION
+
+
+def close(partition: Partition) -> None:
+    """Say the last word on every action whose close both inputs have passed, in the order of their closes."""
+    for _, tenant, subject_id, source, event_id in partition.closing.passed(partition.both_us):
+        subject, key = (tenant, subject_id), (source, event_id)
+        ledger = partition.ledgers[subject]
+        action = ledger.open[key]
+        decision = consider(partition, ledger, subject, action, final=True)
+        action.proof = decision.chosen.proof if decision.chosen is not None else None
+        action.closed = True
+        action.row = None
+        del ledger.open[key]
+        partition.blind.discard((subject, key))
+        partition.going.add(forget_from(partition.sets, action.time_us, action.arrival_us), subject, *key)
+        state.save(partition.writes, subject, action)
+
+
+def alert_key(alert: Alert) -> bytes:
+    """The key `tenant/alert_id` of topic `alerts`."""
+    return f"{alert.tenant}/{alert.alert_id}".encode()
+
+
+def settle_alerts(partition: Partition, now_us: int) -> None:
+    """Write each alert that has changed, at most one version a batch."""
+    for standing, row in partition.alerting.settle(partition.evidence_us, now_us):
+        alert = standing.alert
+        partition.effects.alerts.append((alert_key(alert), row))
+        partition.effects.count(f"alerts.{alert.state}")
+        moment_us = alert_forget_from(partition.sets, alert) if alert.state == RESOLVED else alert_moment(alert)
+        partition.alert_moments.add(moment_us, (alert.tenant, alert.subject), "", alert.alert_id)
+        state.save_alert(partition.writes, alert)
+    for alert_id, key in partition.alerting.dirty_members:
+        state.save_member(partition.writes, alert_id, partition.alerting.standing[alert_id].members[key])
+    partition.alerting.dirty_members.clear()

@@ -1,0 +1,193 @@
+"""Facts, rows, alerts and positions <-> records of the state topic (DESIGN section 8).
+
+A value is a version byte and msgpack; absolute, so the last record of a key is the truth and a tombstone is forgetting.
+A key is a msgpack array that begins with the kind; keys that begin with a zero byte belong to the partition itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from stepwatch.streams.alerting import RESOLVED, SOURCE_SILENCE, Alert, Member, Standing
+from stepwatch.streams.facts import Action, Fact, Key, Remembered
+from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
+from stepwatch.streams.liveness import Liveness, Window
+from stepwatch.streams.logtime import LogTime
+from stepwatch.streams.partition import Partition
+from stepwatch.streams.waiting import SubjectKey
+
+STATE_VERSION = 1
+Writes = dict[bytes, bytes | None]
+
+POSITION = b"\0position|"
+_FIRST = b"\0first"
+_SIGNS = b"\0signs|"
+_LAST = b"\0last|"
+_KINDS: dict[type, str] = {Fact: "fact", Action: "action", Remembered: "remembered"}
+_ALERT = "alert"
+_MEMBER = "member"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_key = msgspec.msgpack.Decoder(list[Any]).decode
+
+
+class StateError(Exception):
+    """The state topic holds what this version cannot read.
+
+    Attributes:
+        code: stable name of the error.
+        retriable: False: reading it again gives the same.
+    """
+
+    code = "state_unreadable"
+    retriable = False
+
+
+def _value(item: object) -> bytes:
+    return bytes((STATE_VERSION,)) + _encode(item)
+
+
+def _read(value: bytes, kind: Any) -> Any:
+    if value[0] != STATE_VERSION:
+        raise StateError(
+            f"the state topic holds version {value[0]}, this worker reads version {STATE_VERSION}: "
+            "run the version that wrote it, or a newer one"
+        )
+    return msgspec.msgpack.decode(value[1:], type=kind)
+
+
+def _key(kind: str, subject: SubjectKey, key: Key) -> bytes:
+    return _encode((kind, *subject, *key))
+
+
+def save(writes: Writes, subject: SubjectKey, item: Fact | Action | Remembered) -> None:
+    """Write what is kept of one event."""
+    writes[_key(_KINDS[type(item)], subject, item.key)] = _value(item)
+
+
+def drop(writes: Writes, subject: SubjectKey, item: Fact | Action | Remembered) -> None:
+    """Forget what was kept of one event."""
+    writes[_key(_KINDS[type(item)], subject, item.key)] = None
+
+
+def save_alert(writes: Writes, alert: Alert) -> None:
+    """Write an alert without its members."""
+    writes[_encode((_ALERT, alert.alert_id))] = _value(alert)
+
+
+def save_member(writes: Writes, alert_id: str, member: Member) -> None:
+    """Write one member of an alert."""
+    writes[_encode((_MEMBER, alert_id, member.source, member.id))] = _value(member)
+
+
+def drop_alert(writes: Writes, standing: Standing) -> None:
+    """Forget an alert and its members."""
+    alert_id = standing.alert.alert_id
+    writes[_encode((_ALERT, alert_id))] = None
+    for source, event_id in standing.members:
+        writes[_encode((_MEMBER, alert_id, source, event_id))] = None
+
+
+def save_position(writes: Writes, topic: str, log: LogTime) -> None:
+    """Write where reading of an input goes on, and its log time."""
+    writes[POSITION + topic.encode()] = _value((log.next_offset, log.now_us))
+
+
+def save_first_log(writes: Writes, first_log_us: int) -> None:
+    """Write the partition's first log time."""
+    writes[_FIRST] = _value(first_log_us)
+
+
+def save_signs(writes: Writes, liveness: Liveness) -> None:
+    """Write the signs of life that have changed."""
+    for window in liveness.dirty:
+        writes[_SIGNS + _encode(window)] = _value(liveness.signs[window])
+        source = window[0]
+        if source in liveness.last:
+            writes[_LAST + source.encode()] = _value(liveness.last[source])
+    liveness.dirty.clear()
+
+
+def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]]) -> dict[str, LogTime]:
+    """Fill an empty partition from the state topic.
+
+    Args:
+        partition: new, with its policy sets.
+        records: (key, value) in the order of the topic; a later one replaces an earlier one of its key.
+
+    Returns:
+        Topic -> log time and position of the input.
+
+    Raises:
+        StateError: a record of another version.
+    """
+    latest: dict[bytes, bytes] = {}
+    for key, value in records:
+        if value is None:
+            latest.pop(key, None)
+        else:
+            latest[key] = value
+    logs: dict[str, LogTime] = {}
+    members: list[tuple[str, Member]] = []
+    for key, value in latest.items():
+        if key.startswith(POSITION):
+            logs[key[len(POSITION) :].decode()] = LogTime(*_read(value, tuple[int, int]))
+        elif key == _FIRST:
+            partition.first_log_us = _read(value, int)
+        elif key.startswith(_SIGNS):
+            window: Window = msgspec.msgpack.decode(key[len(_SIGNS) :], type=tuple[str, int])
+            partition.liveness.signs[window] = _read(value, list[list[int]])
+        elif key.startswith(_LAST):
+            partition.liveness.last[key[len(_LAST) :].decode()] = _read(value, tuple[int, int, str])
+        else:
+            _restore_item(partition, _decode_key(key), value, members)
+    for alert_id, member in members:
+        standing = partition.alerting.standing.get(alert_id)
+        if standing is not None:
+            standing.put(member)
+    _restore_moments(partition)
+    return logs
+
+
+def _restore_item(partition: Partition, key: list[Any], value: bytes, members: list[tuple[str, Member]]) -> None:
+    kind = key[0]
+    if kind == _ALERT:
+        partition.alerting.standing[key[1]] = Standing(_read(value, Alert))
+    elif kind == _MEMBER:
+        members.append((key[1], _read(value, Member)))
+    else:
+        subject = (key[1], key[2])
+        ledger = partition.ledger(subject)
+        if kind == "fact":
+            ledger.add_fact(_read(value, Fact))
+        elif kind == "action":
+            ledger.add_action(_read(value, Action))
+        else:
+            known = _read(value, Remembered)
+            ledger.remembered[known.key] = known
+
+
+def _restore_moments(partition: Partition) -> None:
+    """Wait again for all that was waited for; every open action is judged again with the first batch."""
+    sets = partition.sets
+    for subject, ledger in partition.ledgers.items():
+        for item in (*ledger.facts.values(), *ledger.remembered.values(), *ledger.kept.values()):
+            if isinstance(item, Action) and not item.closed:
+                partition.closing.add(item.closes_us, subject, *item.key)
+                partition.again.setdefault(subject, set()).add(item.key)
+            else:
+                partition.going.add(forget_from(sets, item.time_us, item.arrival_us), subject, *item.key)
+    for alert_id, standing in partition.alerting.standing.items():
+        alert = standing.alert
+        named = (alert.tenant, alert.subject)
+        resolved = alert.state == RESOLVED
+        moment_us = alert_forget_from(sets, alert) if resolved else alert_moment(alert)
+        partition.alert_moments.add(moment_us, named, "", alert_id)
+        for member in standing.inside():
+            if alert.kind == SOURCE_SILENCE:
+                partition.silent[member.source] = alert_id
+            else:
+                partition.anchored.add((alert.kind, (named, (member.source, member.id))))

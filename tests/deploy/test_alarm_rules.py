@@ -1,0 +1,73 @@
+"""The Prometheus files speak of metrics, labels and ports that exist, and every alarm says what to do."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from stepwatch.agents import metrics
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "prometheus"
+SCRAPED_WITH = {"job", "instance", "le"}
+RULES = [
+    pytest.param(rule, id=rule["alert"])
+    for group in yaml.safe_load((FOLDER / "stepwatch.rules.yml").read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_alarm_speaks_only_of_metrics_that_a_role_serves(rule: dict[str, Any]) -> None:
+    named = set(re.findall(r"\bstepwatch_\w+", rule["expr"]))
+    assert named <= set(_served())
+    assert named or rule["expr"].startswith("up{")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_alarm_uses_only_labels_that_its_metrics_have(rule: dict[str, Any]) -> None:
+    named = set(re.findall(r"\bstepwatch_\w+", rule["expr"]))
+    have = SCRAPED_WITH.union(*(_served()[name] for name in named))
+    grouped = re.findall(r"by \(([^)]*)\)", rule["expr"])
+    used = {label.strip() for group in grouped for label in group.split(",")}
+    used |= set(re.findall(r"(\w+)=~?\"", rule["expr"]))
+    used |= set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
+    assert used <= have
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_alarm_says_how_bad_it_is_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"critical", "high", "medium", "low"}
+    assert rule["annotations"]["summary"]
+    assert len(rule["annotations"]["description"]) > 40
+
+
+def test_no_two_alarms_share_a_name() -> None:
+    names = [rule.id for rule in RULES]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_the_scrape_targets_are_services_and_ports_of_the_compose_file() -> None:
+    scrape = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
+    compose = yaml.safe_load((FOLDER.parents[1] / "docker-compose.yml").read_text(encoding="utf-8"))
+    for job in scrape["scrape_configs"]:
+        for target in job["static_configs"][0]["targets"]:
+            name, port = target.split(":")
+            assert f"127.0.0.1:{port}:{port}" in compose["services"][name]["ports"]
+    assert all((FOLDER / file).is_file() for file in scrape["rule_files"])
+
+
+@cache
+def _served() -> dict[str, set[str]]:
+    """Every name of a series of ours, with its labels."""
+    served: dict[str, set[str]] = {}
+    for metric in vars(metrics).values():
+        labels = set(getattr(metric, "_labelnames", ()))
+        for name in REGISTRY._get_names(metric) if hasattr(metric, "_labelnames") else ():
+            served[name] = labels
+    return served

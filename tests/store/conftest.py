@@ -1,0 +1,43 @@
+"""A ClickHouse database for each test: empty, or with our tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from stepwatch.agents.settings import Settings
+from stepwatch.store.client import open_client
+from stepwatch.store.migrate import migrate
+from tests.servers import ClickHouseSettings
+
+
+@pytest.fixture
+def settings(clickhouse: ClickHouseSettings) -> Settings:
+    """The product's settings for the session's ClickHouse."""
+    return Settings(
+        _env_file=None,
+        clickhouse_url=clickhouse.url,
+        clickhouse_user=clickhouse.user,
+        clickhouse_password=clickhouse.password,
+        clickhouse_database=clickhouse.database,
+    )
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Client]:
+    """A client whose database is not there."""
+    client = open_client(settings, with_database=False)
+    client.command(f"DROP DATABASE IF EXISTS {settings.clickhouse_database} SYNC")
+    yield client
+    # Other tests of the session find the database as they were promised: there.
+    client.command(f"CREATE DATABASE IF NOT EXISTS {settings.clickhouse_database}")
+    client.close()
+
+
+@pytest.fixture
+def db(server: Client, settings: Settings) -> Client:
+    """A client whose database has our tables, all empty."""
+    migrate(server, settings.clickhouse_database)
+    return server
