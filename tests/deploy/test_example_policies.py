@@ -1,4 +1,4 @@
-"""The example policies are whole: they load, alone and as one set, and say whom to call."""
+"""The example policies load, alone and as one set, say whom to call, and their own tests hold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
 from stepwatch.streams.sets import load_files
 
 TOP = Path(__file__).resolve().parents[2]
@@ -52,3 +54,11 @@ def test_each_policy_has_a_test_that_fires_and_one_that_stays_silent(
     verdicts = {test["expect"]["verdict"] for test in policy["tests"]}
     assert "unverified" in verdicts
     assert verdicts & {"verified", "exempt", "not_required"}
+
+
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_the_examples_pass_what_a_tuner_would_ask_of_them(command: str) -> None:
+    from stepwatch.cli.main import app
+
+    result = CliRunner().invoke(app, ["policy", command, *map(str, FILES)])
+    assert result.exit_code == 0, result.output

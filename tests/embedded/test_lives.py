@@ -18,10 +18,11 @@ import pytest
 from stepwatch.embedded import ports
 from stepwatch.embedded.children import Child, spawn
 from stepwatch.embedded.clickhouse import EmbeddedClickHouse
-from stepwatch.embedded.errors import FolderTaken
+from stepwatch.embedded.errors import EmbeddedError, FolderTaken
 from stepwatch.embedded.folder import DataFolder
 from stepwatch.embedded.http import ask
 from stepwatch.embedded.kafka import EmbeddedKafka, answers
+from stepwatch.embedded.running import running
 
 BOTH = """
 import json, sys, time
@@ -67,9 +68,17 @@ def test_both_servers_end_with_a_killed_parent_and_the_next_start_takes_over(tmp
         pids = json.loads(parent.stdout.readline())
         with pytest.raises(FolderTaken, match=f"process {parent.pid} "), DataFolder(tmp_path).lock():
             pass
+        found = running(DataFolder(tmp_path))
+        assert (
+            ask(int(found.url.split(":")[2]), "SELECT 3", (found.reader_user, found.reader_password)).text
+            == "3\n"
+        )
+        assert answers(ports.HOST, int(found.bootstrap.split(":")[1]))
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     assert all(gone(pid) for pid in pids)
+    with pytest.raises(EmbeddedError, match="nothing runs on"):
+        running(DataFolder(tmp_path))
     with DataFolder(tmp_path).lock() as folder:
         # Both of last time's ports are taken meanwhile: it must not matter to the data.
         kept = json.loads((tmp_path / "ports.json").read_text())

@@ -100,11 +100,13 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         ("raise ImportError('no wheel')", "clickhouse_missing", "chdb-core is not installed"),
         ("class _chdb: pass", "listener_gone", "has no low-level query call"),
         (
+            "import os\n"
             "class Answer:\n"
-            "    def has_error(self): return True\n"
-            "    def error_message(self): return 'Code: 62. DB::Exception: Syntax error: LISTEN'\n"
+            "    def has_error(self): return False\n"
             "class _chdb:\n"
-            "    def query(*_, **__): return Answer()\n",
+            "    def query(*_, **__):\n"
+            "        os.write(2, b'Code: 62. DB::Exception: Syntax error: failed at START LISTEN')\n"
+            "        return Answer()\n",
             "listener_gone",
             "Install the pinned one",
         ),

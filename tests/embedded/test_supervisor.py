@@ -53,13 +53,13 @@ def keeper(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
 def test_a_role_that_is_killed_is_started_again_and_said_to_be(keeper: Supervisor, said: list[str]) -> None:
     keeper.add("worker", SLEEP)
     keeper.start()
-    (first,) = psutil.Process().children()
-    first.kill()
+    first = keeper.pids()["worker"]
+    os.kill(first, signal.SIGKILL)
     wait_for(lambda: keeper.starts() == {"worker": 2})
     wait_for(lambda: len(said) == 2)
     assert said[0].startswith("worker was ended by SIGKILL; starts again in 0.5 s (its log: ")
     assert said[1].startswith("worker runs again (process ")
-    assert keeper.alive() == {"worker": True}
+    assert keeper.pids()["worker"] != first
 
 
 def test_a_role_that_keeps_ending_waits_twice_as_long_each_time_up_to_a_bound(
@@ -95,7 +95,8 @@ class Server:
     pid = 0
     log = Path("server.log")
 
-    def __init__(self) -> None:
+    def __init__(self, others: Callable[[], dict[str, int]]) -> None:
+        self.others = others
         self.running = True
         self.notes: list[str] = []
 
@@ -109,7 +110,7 @@ class Server:
         return None if self.running else 1
 
     def stop(self) -> None:
-        self.notes.append(f"stop after {[c.name() for c in psutil.Process().children()]}")
+        self.notes.append(f"stop, beside {[name for name in self.others() if name != self.name]}")
 
     def kill(self) -> None:
         raise AssertionError
@@ -118,14 +119,15 @@ class Server:
 def test_a_server_is_started_again_until_it_comes_up_and_stopped_after_the_roles(
     tmp_path: Path, said: list[str]
 ) -> None:
-    keeper, server = Supervisor(DataFolder(tmp_path), say=said.append), Server()
+    keeper = Supervisor(DataFolder(tmp_path), say=said.append)
+    server = Server(keeper.pids)
     keeper.watch(server)
     keeper.add("worker", SLEEP)
     keeper.start()
     server.running = False
     wait_for(lambda: server.running)
     keeper.stop()
-    assert server.notes == ["start", "start", "stop after []"]
+    assert server.notes == ["start", "start", "stop, beside []"]
     assert "server could not be started: no room on the disk; starts again in 1 s" in said[1]
 
 

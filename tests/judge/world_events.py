@@ -12,9 +12,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BASE = (datetime(2026, 11, 24, 10, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)  # a bucket's edge
 STEPS = ["challenged", "failed", "denied", "expired", "cancelled", "bypassed", "required"]
 KINDS = ["action", "verified", "login", "step", "revoked", "credential", "approval", "heartbeat", "newer"]
-WEIGHTS = {
+WEIGHTS: dict[str, list[float]] = {
     "plain": [10, 8, 2, 3, 1, 1, 1, 1, 0.3],
-    "uses": [12, 6, 2, 0, 1, 0, 0, 0, 0],
+    "uses": [12, 4, 1, 0, 0.5, 0, 0, 0, 0],
     "voided": [6, 6, 2, 1, 5, 5, 0, 0, 0],
     "silence": [6, 3, 2, 2, 0, 0, 0, 9, 0.5],
     "context": [8, 9, 3, 1, 0, 0, 0, 0, 0],
@@ -26,6 +26,7 @@ WEIGHTS = {
 FOCUSED = {"fatigue": ["challenged", "failed", "denied", "expired", "cancelled"], "guessing": ["failed"]}
 TIGHT = {"fatigue": [0, 30 * SECOND, MINUTE, 2 * MINUTE, 10 * MINUTE], "guessing": [0, SECOND, 20 * SECOND]}
 TIGHT["guessing"].append(5 * MINUTE)
+TIGHT["uses"] = [0, SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, MINUTE]
 
 
 def written(us: int, rng: random.Random | None = None) -> str:
@@ -50,23 +51,28 @@ class Scene:
         self.waits = sorted(spans.waits | {0, SECOND, HOUR})
         self.times, self.arrivals = [BASE, *spans.starts], [BASE]
         self.sent: list[Event] = []
+        self.odd = rng.choice([0.03, 0.1, 0.1, 0.4])  # how often a value is not the ordinary one
         # Challenge ids of days apart differ: a fact of long ago may have been forgotten.
         self.era, self.jump = 0, rng.choice([0, 0, 0, 25 * HOUR, 50 * HOUR])
 
-    def time(self) -> int:
+    def pick(self, ordinary: Any, *others: Any) -> Any:
+        """The ordinary value, or now and then one of the others."""
+        return self.rng.choice(others) if self.rng.random() < self.odd else ordinary
+
+    def time(self, kind: str = "") -> int:
         """A moment at, or a microsecond beside, a window's edge from an earlier event."""
         rng = self.rng
-        base = rng.choice(self.times[-6:])
-        delta = rng.choice(TIGHT.get(self.theme, self.windows)) if rng.random() < 0.8 else SECOND
-        if delta > HOUR and rng.random() < 0.7:
-            delta = rng.choice(self.windows[:3])
-        return base + rng.choice([1, 1, -1]) * delta + rng.choice([0, 0, 0, 0, 1, -1])
+        base = self.times[0] if rng.random() < 0.5 else rng.choice(self.times[-6:])
+        windows = TIGHT.get(self.theme) or (self.windows if rng.random() < 0.5 else self.windows[:3])
+        delta = rng.choice([*windows, SECOND])
+        back = 0.8 if kind in ("verified", "login") else 0.25
+        return int(base + (-delta if rng.random() < back else delta) + rng.choice([0, 0, 0, 0, 1, -1]))
 
     def arrival(self, time: int) -> int:
         """Soon after its time, or at an edge of waiting from another arrival or from its time."""
         rng = self.rng
-        if rng.random() < 0.45:
-            return time + rng.choice([0, 0, 1000, SECOND, -SECOND, -10 * MINUTE])
+        if rng.random() < 0.65:
+            return time + int(self.pick(0, 1, 1000, SECOND, -SECOND, -10 * MINUTE))
         base = time if rng.random() < 0.4 else rng.choice(self.arrivals[-6:])
         sign = rng.choice([1, 1, 1, -1])
         return max(base + sign * rng.choice(self.waits) + rng.choice([0, 0, 0, 1, -1]), time - 10 * MINUTE)
@@ -78,22 +84,22 @@ class Scene:
             self.era += 1
             self.times, self.arrivals = [BASE + self.jump], [BASE + self.jump]
         kind = rng.choices(KINDS, WEIGHTS[self.theme])[0]
-        time = self.time()
+        time = self.time(kind)
         arrival = self.arrival(time)
         self.times.append(time)
         self.arrivals.append(arrival)
         name = {"action": "a", "heartbeat": "h"}.get(kind, "v") + f"-{len(self.sent) + 1}"
-        event: Event = {"specversion": "1.0", "id": rng.choice([name, name, name, "x", "é𝄞"])}
+        event: Event = {"specversion": "1.0", "id": self.pick(name, "x", "é𝄞")}
         if self.theme != "copies" and event["id"] != name:
             event["id"] += str(len(self.sent))
-        event["source"] = rng.choice(
-            ["/app", "/app", "/app2"] if kind == "action" else ["/idp", "/idp", "/idp2"]
+        event["source"] = (
+            self.pick("/app", "/app2") if kind == "action" else self.pick("/idp", "/idp2", "/app")
         )
         event["type"], data = getattr(self, kind)(time)
         event |= {"time": written(time, rng), "arrival": written(arrival)}
         if kind != "heartbeat":
-            event["subject"] = rng.choice(["alice"] * 6 + ["bob", "al@x", "00u1", "Bøb"])
-            data |= some(rng, 0.1, tenant=["acme", "default", None])
+            event["subject"] = self.pick(rng.choice(["alice"] * 5 + ["al@x"]), "bob", "00u1", "Bøb")
+            data |= some(rng, self.odd / 2, tenant=["acme", "default", None])
         if data or rng.random() < 0.5:
             event["data"] = data
         self.sent.append(event)
@@ -101,13 +107,14 @@ class Scene:
 
     def session(self) -> Event:
         """Mostly the one session; now and then another, a root, or none."""
-        session = {"session": self.rng.choice(["s1"] * 8 + ["s2", "", "r1"])}
-        return session | some(self.rng, 0.25, root_session=["r1", "r1", "s1", "r2", None])
+        session = {"session": self.pick("s1", "s2", "", "r1")}
+        return session | some(self.rng, self.odd, root_session=["r1", "r1", "s1", "r2", None])
 
     def client(self, chance: float) -> Event:
         """A client object, or nothing."""
-        ips = ["10.0.0.1", "10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "2001:DB8:0::1", "no address", ""]
-        client = some(self.rng, 0.7, ip=ips, device=["d1", "d1", "d2", ""])
+        ips = ["10.0.0.2", "2001:db8::1", "2001:DB8:0::1", "no address", ""]
+        ip, device = self.rng.choice(["10.0.0.1", "::ffff:10.0.0.1"]), self.pick("d1", "d2", "")
+        client = {"ip": self.pick(ip, *ips), "device": device}
         client |= some(self.rng, 0.2, country=["NO", "SE", None], asn=[5, "AS5", None])
         return {"client": client} if self.rng.random() < chance else {}
 
@@ -118,13 +125,13 @@ class Scene:
     def action(self, time: int) -> tuple[str, Event]:
         rng = self.rng
         data = self.session() | self.client(self.near(0.3))
-        data["action"] = rng.choice(["pay.out"] * 5 + ["pay.in", "iam.grant", "other\nthing"])
+        data["action"] = self.pick("pay.out", "pay.in", "iam.grant", "other\nthing")
         resource = some(rng, 0.6, type=["payout", "role", ""], id=["r1", "r2"])
         resource |= some(rng, 0.6, sensitivity=["high", "critical", "low", "HIGH", ""])
         if rng.random() < 0.7:
             data["resource"] = resource
-        data |= some(rng, 0.2, outcome=["success", "failure", "denied", "unknown", "maybe", ""])
-        data |= some(rng, self.near(0.2), transaction=["t1", "t1", "t2", ""])
+        data |= some(rng, self.odd, outcome=["success", "failure", "denied", "unknown", "maybe", ""])
+        data |= some(rng, self.near(0.2), transaction=[self.pick("t1", "t2", "")])
         data |= some(
             rng, 0.2, token=[{"acr": "phr", "amr": ["hwk"]}, {"acr": 2, "n": 5}, {"n": "5", "acr": None}, {}]
         )
@@ -135,15 +142,14 @@ class Scene:
         """What a verification says of itself."""
         rng = self.rng
         data = self.session() | self.client(self.near(0.3))
-        data["amr"] = rng.choice([["otp"], ["otp"], ["otp", ""], ["hwk", "user"], ["pwd"], [""], []])
+        data["amr"] = self.pick(["otp"], ["otp", ""], ["hwk", "user"], ["pwd"], [""], [])
         whole = time // SECOND
         at = [whole, whole - 1, whole - 10, whole - 60 + 0.9, whole + 1, whole + 600, float(whole), None, 0]
-        data |= some(rng, 0.2, acr=["phr", "mfa", "1"], auth_time=at)
+        data |= some(rng, 0.3, acr=["phr", "phr", "1"]) | some(rng, self.odd, auth_time=at)
         data |= some(rng, 0.25, verification=["proof1", "proof1", "proof2", ""])
-        data |= some(
-            rng, 0.4 if self.theme == "patterns" else 0.15, credential=["k1", "k1", "k2"], otp_step=[0, 7, 7]
-        )
-        data |= some(rng, self.near(0.15), bound_action=["pay.out", "pay.in"], transaction=["t1", "t1", "t2"])
+        chance = 0.7 if self.theme in ("patterns", "voided") else 0.15
+        data |= some(rng, chance, credential=["k1"], otp_step=[0, 7, 7])
+        data |= some(rng, self.near(0.15), bound_action=[self.pick("pay.out", "pay.in")], transaction=["t1"])
         return data | self.challenge(0.4 if self.theme == "fatigue" else 0.1)
 
     def challenge(self, chance: float) -> Event:
@@ -166,7 +172,7 @@ class Scene:
 
     def credential(self, time: int) -> tuple[str, Event]:
         change = self.rng.choice(["created", "created", "revoked", "revoked", "updated", "other"])
-        return "stepwatch.credential.changed", {"credential": self.rng.choice(["k1", "k2"]), "change": change}
+        return "stepwatch.credential.changed", {"credential": self.pick("k1", "k2"), "change": change}
 
     def approval(self, time: int) -> tuple[str, Event]:
         data = {"approver": self.rng.choice(["alice", "bob", "al@x", "00u1"])}
@@ -184,7 +190,8 @@ class Scene:
         rng = self.rng
         event: Event = json.loads(json.dumps(rng.choice(self.sent)))
         if rng.random() < 0.8:
-            event["arrival"] = written(self.arrival(rng.choice(self.times[-6:])))
+            time = max(self.times[-6:]) if rng.random() < 0.8 else rng.choice(self.times)
+            event["arrival"] = written(self.arrival(time))
         if rng.random() < 0.5 and event["type"] != "stepwatch.heartbeat":
             data = event.setdefault("data", {})
             data |= some(
@@ -204,7 +211,7 @@ def faulty(rng: random.Random, event: Event) -> bytes:
     data = event.setdefault("data", {})
     ahead = [written(BASE), written(BASE + 10 * MINUTE + rng.choice([0, 1]))]
     deep: Any = []
-    for _ in range(rng.choice([12, 13])):
+    for _ in range(rng.choice([13, 14])):  # at the depth of 16, and one beyond
         deep = [deep]
     choice = rng.randrange(8)
     if choice == 0:

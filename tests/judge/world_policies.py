@@ -1,4 +1,4 @@
-"""Random policy sets that are valid by contract section 4, and the durations whose edges are worth visiting."""
+"""Random policy sets, valid by contract section 4, and the durations whose edges are worth visiting."""
 
 import json
 import random
@@ -72,7 +72,7 @@ def random_defaults(rng: random.Random) -> dict[str, Any]:
         "grace": rng.choice(["0s", "10s", "10s"]),
         "revise_within": rng.choice(["0s", "30s", "10m", "1h"]),
     }
-    short |= {"accept_late": rng.choice(["0s", "1m", "10m", "24h", "24h"]), "dedup": "60m"}
+    short |= {"accept_late": rng.choice(["0s", "1m"] + ["10m", "24h", "24h"] * 3), "dedup": "60m"}
     return short | some(
         rng, 0.3, same_session=[False, False, True], severity=["low", "critical"], dedup=["0s", "1m"]
     )
@@ -80,20 +80,24 @@ def random_defaults(rng: random.Random) -> dict[str, Any]:
 
 def random_require(rng: random.Random, theme: str) -> dict[str, Any]:
     """What a policy requires."""
-    chance = 0.5 if theme in ("context", "uses") else 0.12
-    require = some(rng, 0.4, amr_any=[["otp"], ["otp", "hwk"], ["hwk"], []], max_age=["10s", "1m"])
-    require |= some(rng, 0.2, same_session=[True, False], acr_any=[["phr"], ["phr", "mfa"], []])
+    chance = 0.5 if theme == "context" else 0.1
+    require = some(rng, 0.4, amr_any=[["otp"], ["otp"], ["otp", "hwk"], ["hwk"], []], max_age=["10s", "1m"])
+    require |= some(
+        rng, 0.2, same_session=[True, False], accept=[["step_up", "login"], ["step_up", "login"], ["login"]]
+    )
     require |= some(
         rng, chance, binding=["action", "transaction", "none"], same_device=[True], same_ip=[True]
     )
     require |= some(rng, 0.9 if theme == "uses" else 0.2, max_uses=[1, 1, 2])
-    return require | some(rng, 0.35, accept=[["step_up", "login"], ["login"], ["step_up"]])
+    return require | some(rng, 0.08, acr_any=[["phr"], ["phr", "mfa"], []])
 
 
 def random_policy(rng: random.Random, name: str, theme: str) -> dict[str, Any]:
     """One policy."""
     match = {
-        "action": rng.choice([["pay.*"], ["pay.*"], ["*"], ["pay.out", "iam.*"], ["*.grant"], ["p*o*t"]])
+        "action": rng.choice(
+            [["pay.*"], ["pay.*"], ["pay.*"], ["*"], ["pay.out", "iam.*"], ["*.grant"], ["p*o*t"]]
+        )
     }
     match |= some(
         rng, 0.12, resource_type=[["payout"], ["*"], ["pay*", "role"]], tenant=[["acme"], ["*"], ["de*"]]

@@ -18,7 +18,7 @@ ENOUGH = {"fatigue": 9, "guessing": 13}  # events without which the theme's patt
 
 @dataclass(frozen=True)
 class World:
-    """Lines of a file, each event with its `arrival`, and the policy files (name, YAML text) to judge it by."""
+    """Lines of a file, each event with its `arrival`, and policy files (name, YAML text) to judge it by."""
 
     lines: list[bytes]
     policies: list[tuple[str, str]]

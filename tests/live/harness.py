@@ -37,7 +37,7 @@ def new_settings(kafka: str, tmp: Path, **changes: Any) -> Settings:
         "start_timeout_ms": 2000,
         "correlate_web_port": 0,
     }
-    return Settings(_env_file=None, **{**values, **changes})
+    return Settings(**{**values, **changes})
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:

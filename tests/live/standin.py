@@ -1,7 +1,7 @@
-"""A correlator without rules: one audit row for each record, and a count for each key. The shell's test double.
+"""A correlator without rules, the shell's test double: an audit row for each record, a count for each key.
 
-Its state depends on every record and on their order, so a record that was lost, doubled or reordered shows. Run as
-a program it is the correlate role with this correlator, set by the environment as the real one is.
+Its state depends on every record and on their order, so a record that was lost, doubled or reordered shows.
+Run as a program it is the correlate role with this correlator, set by the environment as the real one is.
 """
 
 from __future__ import annotations

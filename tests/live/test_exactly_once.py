@@ -23,13 +23,15 @@ def test_every_record_is_accounted_for_once_when_the_worker_is_killed_again_and_
 ) -> None:
     async def story() -> None:
         settings = await with_topics(new_settings(kafka, tmp_path, batch_records=200))
-        await _fill(settings, EVENTS)
+        filling = asyncio.create_task(_fill(settings, EVENTS, pieces=100, pause_s=0.2))
         chance = random.Random(20261124)
-        for _ in range(6):
+        for life in range(1, 7):
             worker = Worker(settings, tmp_path / "log")
-            await asyncio.sleep(chance.uniform(2.0, 3.5))
+            await _took_over(worker, life * settings.partitions)
+            await asyncio.sleep(chance.uniform(0.0, 1.0))
             worker.kill()
         worker = Worker(settings, tmp_path / "log")
+        await filling
         await _until_all_read(settings)
         assert worker.stop() == 0, worker.said
         await _assert_exact(settings)
@@ -55,6 +57,14 @@ def test_two_workers_that_come_and_go_account_for_every_record_once(kafka: str, 
         await _assert_exact(settings)
 
     asyncio.run(story())
+
+
+async def _took_over(worker: Worker, times: int) -> None:
+    async def often_enough() -> bool:
+        assert worker.process.poll() is None, worker.said
+        return worker.said.count("took over") >= times
+
+    await until(often_enough, 30, "the take-over")
 
 
 async def _fill(settings: Settings, count: int, pieces: int = 1, pause_s: float = 0.0) -> None:

@@ -12,7 +12,7 @@ from tests.policy.given import a_set, refusal
 
 
 def one(text: str, place: str, *words: str) -> None:
-    """The file (this text, from line 2 on) has one fault, at `line: field`, with these words in the message."""
+    """The file (this text, from line 2 on) has one fault at `line: field`, with these words in it."""
     problems = refusal(text).problems
     assert [f"{problem.line}: {problem.field}" for problem in problems] == [place]
     for word in words:
@@ -326,9 +326,9 @@ def test_every_fault_of_every_file_is_told_at_once() -> None:
 
 
 def test_a_refusal_reads_as_one_line_for_each_fault_with_file_line_and_field() -> None:
-    refused = refusal("defaults: {severity: 5}\npolicies: [{id: p, own: x}]\n")
+    refused = refusal("sources: {}\npolicies: [{id: p, own: x}]\n")
     assert str(refused).splitlines() == [
-        "p0.yaml:2: defaults.severity: expected one of 'low', 'medium', 'high' or 'critical'; got the number 5",
+        "p0.yaml:2: sources: expected a list; got a mapping",
         "p0.yaml:3: policies[0].own: unknown key; did you mean `owner`?",
     ]
     assert (refused.code, refused.retriable) == ("policy_refused", False)

@@ -79,7 +79,7 @@ def test_defaults_reach_their_own_file_only() -> None:
     assert made.requirements["b"].grace_us == 10_000_000
 
 
-def test_null_means_absent() -> None:
+def test_null_means_that_a_key_is_absent() -> None:
     made = a_set("defaults: ~\nsources:\npolicies: [{id: p, owner: null, match: ~, require: {accept: ~}}]\n")
     assert made.requirements["p"].accept == {"step_up"}
 

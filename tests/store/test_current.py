@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -66,7 +67,7 @@ def test_versions_of_an_alert_in_two_months_are_one_alert(db: Client) -> None:
 
 @pytest.mark.parametrize("column", ["tenant", "subject", "source", "action_id"])
 def test_actions_that_differ_in_one_part_of_the_key_are_two(db: Client, column: str) -> None:
-    columns = {"action_id": "a1", column: "other"}
+    columns: dict[str, Any] = {"action_id": "a1", column: "other"}
     load(db, "audit", audit(), audit(**columns))
     assert select(db, "SELECT count() FROM audit_current") == [(2,)]
 

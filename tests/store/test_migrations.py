@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -57,7 +58,7 @@ def test_a_database_of_a_newer_program_is_refused(server: Client, settings: Sett
 
 
 def test_a_run_that_died_half_way_is_finished_by_the_next(server: Client, settings: Settings) -> None:
-    # The second statement dies as a kill would: the file is begun, its first statement is there, it is not done.
+    # The second statement dies as a kill would: the file is begun, its first statement is there.
     dies = Migration(
         2, "0002_two.sql", TWO.text + "\nINSERT INTO two SELECT throwIf(number = 0) FROM missing;"
     )
@@ -70,7 +71,7 @@ def test_a_run_that_died_half_way_is_finished_by_the_next(server: Client, settin
     assert steps == [(1, "started"), (1, "done"), (2, "started"), (2, "started"), (2, "done")]
 
 
-def test_two_files_with_one_number_are_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:
     (tmp_path / "0001_a.sql").write_text("SELECT 1")
     (tmp_path / "1_b.sql").write_text("SELECT 1")
     with pytest.raises(MigrationRefused, match="have one number"):
@@ -85,7 +86,7 @@ def test_statements_are_split_outside_quotes_and_comments() -> None:
 def test_every_column_of_every_table_says_what_it_is(db: Client) -> None:
     silent = select(
         db,
-        "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND comment = '' AND table IN "
-        "(SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')",
+        "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND comment = ''"
+        " AND table IN (SELECT name FROM system.tables WHERE engine LIKE '%MergeTree')",
     )
     assert silent == []

@@ -106,10 +106,8 @@ def test_no_time_that_a_row_can_carry_stops_the_batch(db: Client, written: str, 
 
 
 def test_a_batch_over_more_months_than_the_server_likes_is_stored_whole(db: Client) -> None:
-    rows = [
-        audit(f"a{n}", time=f"{1970 + n // 12}-{n % 12 + 1:02}-01T00:00:00.000000Z", verdict="blind", reason="too_late")
-        for n in range(150)
-    ]  # fmt: skip
+    months = [f"{1970 + n // 12}-{n % 12 + 1:02}" for n in range(150)]
+    rows = [audit(month, time=f"{month}-01T00:00:00.000000Z", verdict="blind") for month in months]
     assert load(db, "audit", *rows).inserts == 1
     assert select(db, "SELECT count() FROM audit_current") == [(150,)]
 

@@ -60,9 +60,9 @@ def test_every_file_of_data_is_named_or_lies_in_a_folder_that_a_module_names() -
 
 
 def _names(path: Path) -> list[str]:
-    """The file's own name and those of its folders inside its room or suite, as a module would write them."""
+    """The file's name, its stem, and its folders inside its room or suite, as a module would write them."""
     parts = path.relative_to(TOP).parts
-    return [path.name, *parts[3 if parts[0] in ROOTS else 1 : -1]]
+    return [path.name, path.stem, *parts[3 if parts[0] in ROOTS else 1 : -1]]
 
 
 def _module_name(path: Path) -> str:
@@ -77,12 +77,9 @@ def _imported(*folders: str) -> frozenset[str]:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                base = ".".join(
-                    [*_module_name(path).split(".")[: -node.level], node.module]
-                    if node.level
-                    else [node.module]
-                )
+            elif isinstance(node, ast.ImportFrom):
+                above = _module_name(path).split(".")[: -node.level] if node.level else []
+                base = ".".join([*above, node.module] if node.module else above)
                 names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return frozenset(names)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ from mode import Service
 from mode.supervisors import CrashingSupervisor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from stepwatch.agents.errors import EXIT_OK, EXIT_PROBLEM, PortTaken, RoleError
+from stepwatch.agents.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, PortTaken, RoleError
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import get_logger
 from stepwatch.agents.settings import Role, Settings
@@ -38,20 +40,21 @@ class RoleApp(faust.App):
     """
 
     BootStrategy = _NoKafkaOfFausts
+    logger = logging.getLogger("faust.role")  # what Faust says of its own doings is for its debuggers
 
     def __init__(self, role: Role, settings: Settings) -> None:
         port = settings.web_port(role)
+        web: dict[str, Any] = {} if port is None else {"web_port": port}
         super().__init__(
             settings.group(role),
             broker="kafka://never.invalid",
-            datadir=settings.data_dir / "roles" / role,
             agent_supervisor=CrashingSupervisor,
             topic_allow_declare=False,
             topic_disable_leader=True,
             web_enabled=port is not None,
             web_host=settings.web_host,
             web_bind=settings.web_host,
-            web_port=port or 0,
+            **web,
             web_router_enabled=False,
             web_tables_enabled=False,
             web_stats_enabled=False,
@@ -68,6 +71,9 @@ class RoleApp(faust.App):
         """Call `do` again and again, at most every so many seconds; its failure ends the process."""
         self.timer(interval=seconds, name=do.__name__)(do)
 
+    async def on_first_start(self) -> None:
+        """Make no folders: they would be for Faust's tables, and a role keeps nothing on disk."""
+
     async def on_started(self) -> None:
         """Open the channels: without a Kafka consumer of Faust's no assignment comes that would do so."""
         self.flow_control.resume()
@@ -82,7 +88,59 @@ def build_app(role: Role, settings: Settings) -> RoleApp:
     either ends the process: `run_app` returns its exit status.
     """
     app = RoleApp(role, settings)
+    if settings.web_port(role) is not None:
+        _add_pages(app)
+    return app
 
+
+class _Worker(faust.Worker):
+    """Faust's worker, stopped by `run_app`: its own signal handlers do not wait until all is stopped."""
+
+    def install_signal_handlers(self) -> None:
+        """Install none."""
+
+
+async def run_app(app: RoleApp) -> int:
+    """Run a role until SIGTERM (a clean stop, 0) or SIGINT (the same, 130), or until something in it fails.
+
+    Returns:
+        The exit status: 0, 130, that of the RoleError, or 1. What failed is logged in words, once.
+    """
+    loop = asyncio.get_running_loop()
+    worker = _Worker(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
+    worker.spinner = None  # it writes terminal codes to standard output
+    signalled: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def on_signal(which: signal.Signals) -> None:
+        if not signalled.done():
+            signalled.set_result(which)
+
+    for which in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(which, on_signal, which)
+    log.info("starting", role=app.role, kafka=app.settings.kafka_bootstrap)
+    running = asyncio.ensure_future(worker.start())
+    ends: list[asyncio.Future[Any]] = [running, signalled]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    failure = _failure(worker, running)
+    await worker.stop()
+    running.cancel()
+    await asyncio.wait({running})
+    if failure is not None:
+        return _exit_status(app, failure)
+    log.info("stopped", role=app.role)
+    return EXIT_INTERRUPTED if signalled.done() and signalled.result() == signal.SIGINT else EXIT_OK
+
+
+def run_role(build: Callable[[Settings], RoleApp], settings: Settings) -> int:
+    """Run the app that `build` makes, in an event loop of its own; returns the exit status."""
+
+    async def run() -> int:
+        return await run_app(build(settings))
+
+    return asyncio.run(run())
+
+
+def _add_pages(app: RoleApp) -> None:
     @app.page("/healthz")
     async def healthz(web: Any, request: Any) -> Any:
         return web.text("alive\n")
@@ -95,45 +153,14 @@ def build_app(role: Role, settings: Settings) -> RoleApp:
     async def metrics(web: Any, request: Any) -> Any:
         return web.bytes(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    return app
+
+def _failure(worker: faust.Worker, running: asyncio.Future[None]) -> BaseException | None:
+    """Why the worker ended by itself; None where it did not."""
+    raised = running.exception() if running.done() and not running.cancelled() else None
+    return raised or worker.crash_reason
 
 
-async def run_app(app: RoleApp) -> int:
-    """Run a role until SIGTERM or SIGINT (a clean stop, 0) or until something in it fails.
-
-    Returns:
-        The exit status: 0, or that of the RoleError, or 1. What failed is logged in words, once.
-    """
-    worker = faust.Worker(
-        app, loop=asyncio.get_running_loop(), quiet=True, override_logging=False, redirect_stdouts=False
-    )
-    worker.spinner = None  # it writes terminal codes to standard output
-    log.info("starting", role=app.role, kafka=app.settings.kafka_bootstrap)
-    failure: BaseException | None = None
-    try:
-        await worker.start()
-    except asyncio.CancelledError:
-        pass
-    except Exception as error:
-        failure = error
-    finally:
-        await worker.stop()
-    return _exit_status(app, failure or worker.crash_reason)
-
-
-def run_role(build: Callable[[Settings], RoleApp], settings: Settings) -> int:
-    """Run the app that `build` makes, in an event loop of its own; returns the exit status."""
-
-    async def run() -> int:
-        return await run_app(build(settings))
-
-    return asyncio.run(run())
-
-
-def _exit_status(app: RoleApp, failure: BaseException | None) -> int:
-    if failure is None:
-        log.info("stopped", role=app.role)
-        return EXIT_OK
+def _exit_status(app: RoleApp, failure: BaseException) -> int:
     if isinstance(failure, OSError) and failure.errno == errno.EADDRINUSE:
         port = app.settings.web_port(app.role)
         failure = PortTaken(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -24,8 +24,10 @@ from aiokafka.errors import (
 )
 
 from stepwatch.agents.errors import KafkaAway, KafkaRefused
+from stepwatch.agents.logs import get_logger
 from stepwatch.agents.settings import Settings
 
+log = get_logger(__name__)
 _RETRY_S = 0.5
 _STOP_S = 5.0
 _REFUSALS = (
@@ -43,6 +45,15 @@ async def open_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
     """A started consumer, `read_committed` unless said otherwise; for errors see `open_client`."""
     options = {"isolation_level": "read_committed", "enable_auto_commit": False, **options}
     return await open_client(lambda: AIOKafkaConsumer(**settings.kafka_client_options(), **options), settings)
+
+
+async def open_reader(settings: Settings, partitions: Sequence[Any], **options: Any) -> AIOKafkaConsumer:
+    """A consumer without a group that has `partitions`, paused at their begin; errors as `open_client`."""
+    reader = await open_consumer(settings, **{"auto_offset_reset": "earliest", **options})
+    # Having them makes it ask for their leaders at once; asking for offsets of others costs it half a second.
+    reader.assign(partitions)
+    reader.pause(*partitions)
+    return reader
 
 
 async def open_producer(settings: Settings, **options: Any) -> AIOKafkaProducer:
@@ -76,6 +87,7 @@ async def open_client(build: Callable[[], Any], settings: Settings) -> Any:
             await close_client(client)
             if time.monotonic() >= give_up:
                 raise away(settings, error) from error
+            log.info("waiting for Kafka", at=settings.kafka_bootstrap)
         except BaseException:
             await close_client(client)
             raise

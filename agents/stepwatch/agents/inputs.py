@@ -38,6 +38,8 @@ class InputService(Service):
     its exceptions and sends no heartbeats meanwhile. It only notes what happened; `_run` acts on it.
     """
 
+    mundane_level = "debug"
+
     def __init__(
         self,
         settings: Settings,
@@ -80,9 +82,7 @@ class InputService(Service):
         for task in self.tasks:
             for topic in task.pulse.wanted():
                 assert self._producer is not None
-                sent = await self._producer.send_and_wait(
-                    topic, task.pulse.value(topic), partition=task.partition
-                )
+                sent = await self._producer.send_and_wait(topic, task.pulse.value(), partition=task.partition)
                 task.pulse.written(topic, sent.offset)
                 metrics.PULSES.labels(topic).inc()
 

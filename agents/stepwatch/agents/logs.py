@@ -18,6 +18,9 @@ _QUIET: dict[str, int] = {
     "aiohttp": logging.WARNING,
     # A line for each connection and heartbeat; its errors are retried by it or reach us as exceptions.
     "aiokafka": logging.WARNING,
+    # A line for each connection that fails, many a second while a broker is away; `clients` says it once.
+    "aiokafka.client": logging.CRITICAL,
+    "aiokafka.conn": logging.CRITICAL,
     "asyncio": logging.WARNING,
 }
 
@@ -40,7 +43,9 @@ def configure_logs(settings: Settings) -> None:
     if settings.log_format == "json":
         render: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # The default shows the variables of every frame, passwords among them.
+        plain = structlog.dev.plain_traceback
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -55,7 +60,7 @@ def configure_logs(settings: Settings) -> None:
         logging.getLogger(name).setLevel(max(level, root.level))
 
 
-def get_logger(name: str, **bound: Any) -> structlog.stdlib.BoundLogger:
-    """The logger of one module, with words that every line of it carries."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name).bind(**bound)
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of one module; it may be made before `configure_logs`, and is used after it."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger

@@ -8,9 +8,9 @@ from typing import Any
 from aiokafka import TopicPartition
 from prometheus_client import Counter
 
-from stepwatch.agents.app import RoleApp, build_app
+from stepwatch.agents.app import RoleApp, build_app, run_app, run_role
 from stepwatch.agents.clients import close_client, open_consumer
-from stepwatch.agents.logs import get_logger
+from stepwatch.agents.logs import configure_logs, get_logger
 from stepwatch.agents.outputs import OutputBatch, OutputReader, OutputService, Record
 from stepwatch.agents.settings import Settings
 from stepwatch.notifiers import NOTIFIERS, Notifier
@@ -124,18 +124,27 @@ def build_notify(settings: Settings, notifiers: Iterable[Notifier] | None = None
         return await read_earlier(settings, tp, below)
 
     desk = Desk([NOTIFIERS["console"]()] if notifiers is None else notifiers, earlier)
-    channel = app.channel(maxsize=1)
     reader = OutputReader(settings, "notify", (settings.topics.alerts,), linger_s=0, on_revoked=desk.forget)
+    channel: Any = app.channel(maxsize=0)
+    app.add(OutputService(reader, app.health, channel.put, beacon=app.beacon))
 
-    @app.agent(channel, name="notify")
+    @app.agent(channel)
     async def notify_batches(batches: Any) -> None:
+        """Tell what each batch has to tell; its service commits it then."""
         async for batch in batches:
             await desk.take(batch)
             batch.done.set()
 
-    @app.service
-    class Notifying(OutputService):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(app, reader, channel, **options)
-
     return app
+
+
+async def run_notify(settings: Settings) -> int:
+    """Run the role in the running event loop until it is told to stop or fails; returns the exit status."""
+    configure_logs(settings)
+    return await run_app(build_notify(settings))
+
+
+def main(settings: Settings) -> int:
+    """Run the role as this process; returns the exit status."""
+    configure_logs(settings)
+    return run_role(build_notify, settings)

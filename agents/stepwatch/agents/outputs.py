@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import faust
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from mode import Service
 from prometheus_client import Counter
 
-from stepwatch.agents.app import RoleApp
-from stepwatch.agents.clients import close_client, open_consumer
+from stepwatch.agents.clients import close_client, in_words, open_consumer
+from stepwatch.agents.health import Health
 from stepwatch.agents.logs import get_logger
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import require_topics
@@ -155,6 +155,9 @@ class OutputReader:
             await self._open.commit(ours)
         except (CommitFailedError, IllegalStateError) as error:
             log.info("partitions went to another worker, which reads the last batch again", why=str(error))
+        except KafkaError as error:
+            # The supervisor starts us again, and what was not committed is read again.
+            raise in_words(self._settings, error) from error
 
     @property
     def _open(self) -> AIOKafkaConsumer:
@@ -182,32 +185,47 @@ class OutputReader:
             )
 
 
-class OutputService(faust.Service):
-    """Fills an agent's channel from an OutputReader, one batch at a time, for as long as the app runs."""
+class OutputService(Service):
+    """Hands an agent what an OutputReader reads, one batch at a time, for as long as the app runs."""
 
-    def __init__(self, app: RoleApp, reader: OutputReader, channel: Any, **options: Any) -> None:
-        super().__init__(**options)
-        self._app = app
+    mundane_level = "debug"
+
+    def __init__(
+        self,
+        reader: OutputReader,
+        health: Health,
+        put: Callable[[OutputBatch], Awaitable[Any]],
+        **kwargs: Any,
+    ) -> None:
+        """A service that reads.
+
+        Args:
+            reader: not open yet.
+            health: told what is waited for.
+            put: takes a batch on its way to the agent.
+        """
+        super().__init__(**kwargs)
         self._reader = reader
-        self._channel = channel
-        app.health.waits("kafka", "joining the group")
+        self._health = health
+        self._put = put
+        health.waits("kafka", "joining the group")
 
     async def on_start(self) -> None:
         """Join the group, or end the process in words."""
         await self._reader.open()
-        self._app.health.works("kafka")
+        self._health.works("kafka")
 
     async def on_stop(self) -> None:
         """Leave the group."""
         await self._reader.close()
 
-    @faust.Service.task
-    async def _fill(self) -> None:
+    @Service.task
+    async def _run(self) -> None:
         while not self.should_stop:
             batch = await self._reader.read()
             if batch is None:
                 continue
-            await self._channel.send(value=batch)
+            await self._put(batch)
             await self.wait(batch.done.wait())
             if batch.done.is_set():
                 await self._reader.commit(batch)

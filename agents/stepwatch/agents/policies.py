@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from stepwatch.agents import metrics
-from stepwatch.agents.clients import close_client, open_consumer, open_producer
+from stepwatch.agents.clients import close_client, open_producer, open_reader
 from stepwatch.agents.errors import PoliciesRefused
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import get_logger
@@ -122,11 +122,8 @@ class _Reader:
         self.records: list[tuple[int, bytes]] = []
 
     async def open(self) -> None:
-        self._consumer = await open_consumer(
-            self._settings, auto_offset_reset="earliest", fetch_max_wait_ms=500
-        )
-        self._consumer.assign([self._partition])
-        await self._consumer.seek_to_beginning(self._partition)
+        self._consumer = await open_reader(self._settings, [self._partition])
+        self._consumer.resume(self._partition)
 
     async def read_to_end(self) -> int:
         """Read what was there when this was called; returns how many records were new."""
@@ -151,6 +148,8 @@ class PolicyService(Service):
     Attributes:
         sets: all sets known; None before the first.
     """
+
+    mundane_level = "debug"
 
     def __init__(
         self,

@@ -25,116 +25,138 @@ class Settings(BaseSettings):
 
     # Kafka
     kafka_bootstrap: str = Field(
-        "127.0.0.1:9092", description="Kafka brokers to ask first: host:port, comma between."
+        default="127.0.0.1:9092", description="Kafka brokers to ask first: host:port, comma between."
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How connections to Kafka are protected."
+        default="PLAINTEXT", description="How connections to Kafka are protected."
     )
     kafka_ssl_ca: Path | None = Field(
-        None,
+        default=None,
         description="PEM file of the authorities that sign the brokers' certificates; none: the system's.",
     )
-    kafka_ssl_cert: Path | None = Field(None, description="PEM file of our certificate, for mutual TLS.")
-    kafka_ssl_key: Path | None = Field(None, description="PEM file of our certificate's key.")
-    kafka_ssl_key_password: SecretStr | None = Field(None, description="Password of that key.")
-    kafka_ssl_key_password_file: Path | None = Field(None, description="File that holds that password.")
+    kafka_ssl_cert: Path | None = Field(
+        default=None, description="PEM file of our certificate, for mutual TLS."
+    )
+    kafka_ssl_key: Path | None = Field(default=None, description="PEM file of our certificate's key.")
+    kafka_ssl_key_password: SecretStr | None = Field(default=None, description="Password of that key.")
+    kafka_ssl_key_password_file: Path | None = Field(
+        default=None, description="File that holds that password."
+    )
     kafka_ssl_check_hostname: bool = Field(
-        True, description="Whether a broker's certificate must name the host that we connect to."
+        default=True, description="Whether a broker's certificate must name the host that we connect to."
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="SASL mechanism, where the protocol is SASL_*."
+        default="SCRAM-SHA-512", description="SASL mechanism, where the protocol is SASL_*."
     )
-    kafka_sasl_username: str = Field("", description="SASL user.")
-    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password.")
-    kafka_sasl_password_file: Path | None = Field(None, description="File that holds the SASL password.")
+    kafka_sasl_username: str = Field(default="", description="SASL user.")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
+    kafka_sasl_password_file: Path | None = Field(
+        default=None, description="File that holds the SASL password."
+    )
     kafka_replication: int = Field(
-        1, ge=1, le=32767, description="Replication factor of topics that `stepwatch topics create` creates."
+        default=1,
+        ge=1,
+        le=32767,
+        description="Replication factor of topics that `stepwatch topics create` creates.",
     )
     prefix: str = Field(
-        "stepwatch.",
+        default="stepwatch.",
         pattern=r"^[A-Za-z0-9._-]{1,100}$",
         description="What every topic's, consumer group's and transactional id's name begins with.",
     )
     partitions: int = Field(
-        4,
+        default=4,
         ge=1,
         le=10_000,
         description="Partitions of every topic but `policies`; fixed for ever once data is in them.",
     )
     session_timeout_ms: int = Field(
-        10_000,
+        default=10_000,
         ge=1000,
         description="How long Kafka waits for a sign of life of a worker before others take over, ms.",
     )
     request_timeout_ms: int = Field(
-        20_000, ge=1000, description="How long an answer of Kafka is waited for, ms."
+        default=20_000, ge=1000, description="How long an answer of Kafka is waited for, ms."
     )
     start_timeout_ms: int = Field(
-        30_000,
+        default=30_000,
         ge=0,
         description="How long a starting role waits for Kafka to come up before it gives up, ms.",
     )
     transaction_timeout_ms: int = Field(
-        15_000,
+        default=15_000,
         ge=1000,
         description="When Kafka aborts a transaction that its owner neither commits nor aborts, ms.",
     )
 
     # The correlate role
     policies_dir: Path | None = Field(
-        None,
+        default=None,
         description="Folder of policy files (*.yaml) to publish as a set at start; none: publish nothing.",
     )
     pulse_ms: int = Field(
-        250,
+        default=250,
         ge=10,
         description="At most how often a pulse is written into a quiet partition, ms (contract section 2).",
     )
-    batch_records: int = Field(4000, ge=1, description="The most records of one topic that a batch holds.")
+    batch_records: int = Field(
+        default=4000, ge=1, description="The most records of one topic that a batch holds."
+    )
     position_events: int = Field(
-        20_000, ge=1, description="Records after which a position is committed though nothing else changed."
+        default=20_000,
+        ge=1,
+        description="Records after which a position is committed though nothing else changed.",
     )
     position_ms: int = Field(
-        1000, ge=1, description="Time after which a position is committed though nothing else changed, ms."
+        default=1000,
+        ge=1,
+        description="Time after which a position is committed though nothing else changed, ms.",
     )
     accept_loss: str = Field(
-        "",
+        default="",
         description="Accepted losses (topic-partition@offset), as a refused take-over names them.",
     )
 
     # ClickHouse
-    clickhouse_url: str = Field("http://127.0.0.1:8123", description="ClickHouse HTTP(S) address.")
-    clickhouse_database: str = Field("stepwatch", description="Database of our tables.")
-    clickhouse_user: str = Field("default", description="ClickHouse user.")
-    clickhouse_password: SecretStr | None = Field(None, description="ClickHouse password.")
+    clickhouse_url: str = Field(default="http://127.0.0.1:8123", description="ClickHouse HTTP(S) address.")
+    clickhouse_database: str = Field(default="stepwatch", description="Database of our tables.")
+    clickhouse_user: str = Field(default="default", description="ClickHouse user.")
+    clickhouse_password: SecretStr | None = Field(default=None, description="ClickHouse password.")
     clickhouse_password_file: Path | None = Field(
-        None, description="File that holds the ClickHouse password."
+        default=None, description="File that holds the ClickHouse password."
     )
     clickhouse_ca: Path | None = Field(
-        None,
+        default=None,
         description="PEM file of the authorities that sign ClickHouse's certificate; none: the system's.",
     )
-    clickhouse_cert: Path | None = Field(None, description="PEM file of our certificate, for mutual TLS.")
-    clickhouse_key: Path | None = Field(None, description="PEM file of our certificate's key.")
-    clickhouse_verify: bool = Field(True, description="Whether ClickHouse's certificate is checked.")
+    clickhouse_cert: Path | None = Field(
+        default=None, description="PEM file of our certificate, for mutual TLS."
+    )
+    clickhouse_key: Path | None = Field(default=None, description="PEM file of our certificate's key.")
+    clickhouse_verify: bool = Field(default=True, description="Whether ClickHouse's certificate is checked.")
 
     # Every role
     data: Path = Field(
-        Path("~/.local/share/stepwatch"), description="Data folder of the embedded servers and of the roles."
+        default=Path("~/.local/share/stepwatch"),
+        description="Data folder of the embedded servers and of the roles.",
     )
     web_host: str = Field(
-        "127.0.0.1", description="Address on which /healthz, /readyz and /metrics are served."
+        default="127.0.0.1", description="Address on which /healthz, /readyz and /metrics are served."
     )
     correlate_web_port: int | None = Field(
-        7301, ge=0, le=65535, description="Their port; 0 or none: not served."
+        default=7301, ge=0, le=65535, description="Their port; 0 or none: not served."
     )
-    store_web_port: int | None = Field(7302, ge=0, le=65535, description="The same, of the store role.")
-    notify_web_port: int | None = Field(7303, ge=0, le=65535, description="The same, of the notify role.")
+    store_web_port: int | None = Field(
+        default=7302, ge=0, le=65535, description="The same, of the store role."
+    )
+    notify_web_port: int | None = Field(
+        default=7303, ge=0, le=65535, description="The same, of the notify role."
+    )
     log_format: Literal["console", "json"] = Field(
-        "console", description="Log lines for people or for machines."
+        default="console", description="Log lines for people or for machines."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least that is logged."
+        default="info", description="The least that is logged."
     )
 
     @model_validator(mode="after")

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from clickhouse_connect.driver.client import Client
 from prometheus_client import Counter, Gauge
 
-from stepwatch.agents.app import RoleApp, build_app
+from stepwatch.agents.app import RoleApp, build_app, run_app, run_role
 from stepwatch.agents.errors import EXIT_CONFIGURATION, RoleError
 from stepwatch.agents.health import Health
-from stepwatch.agents.logs import get_logger
+from stepwatch.agents.logs import configure_logs, get_logger
 from stepwatch.agents.outputs import OutputBatch, OutputReader, OutputService, Record
 from stepwatch.agents.settings import Settings
 from stepwatch.store.client import BadUrl, Trouble, open_client, trouble_of, words_of
@@ -163,38 +163,51 @@ class Store:
         )
 
 
+class StoreService(OutputService):
+    """Reads for a Store; its tables come first, since a group that nobody serves would only delay others."""
+
+    def __init__(self, store: Store, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._store = store
+
+    async def on_start(self) -> None:
+        """Open ClickHouse, then join the group."""
+        await self._store.open()
+        await super().on_start()
+
+    async def on_stop(self) -> None:
+        """Leave the group, then ClickHouse."""
+        await super().on_stop()
+        await self._store.close()
+
+
 def build_store(settings: Settings) -> RoleApp:
     """The app of the role `store`: the agent that stores batches, the service that reads them."""
     app = build_app("store", settings)
     store = Store(settings, app.health)
     topics = settings.topics
-    channel = app.channel(maxsize=1)
-    reader = OutputReader(
-        settings,
-        "store",
-        (topics.audit, topics.evidence, topics.alerts, topics.dead_letters),
-        linger_s=LINGER_S,
-    )
+    outputs = (topics.audit, topics.evidence, topics.alerts, topics.dead_letters)
+    reader = OutputReader(settings, "store", outputs, linger_s=LINGER_S)
+    channel: Any = app.channel(maxsize=0)
+    app.add(StoreService(store, reader, app.health, channel.put, beacon=app.beacon))
 
-    @app.agent(channel, name="store")
+    @app.agent(channel)
     async def store_batches(batches: Any) -> None:
+        """Store each batch, for as long as it takes; its service commits it then."""
         async for batch in batches:
             await store.take(batch)
             batch.done.set()
 
-    @app.service
-    class Storing(OutputService):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(app, reader, channel, **options)
-
-        async def on_start(self) -> None:
-            """The tables first: a group that nobody serves would only delay others."""
-            await store.open()
-            await super().on_start()
-
-        async def on_stop(self) -> None:
-            """Leave the group, then ClickHouse."""
-            await super().on_stop()
-            await store.close()
-
     return app
+
+
+async def run_store(settings: Settings) -> int:
+    """Run the role in the running event loop until it is told to stop or fails; returns the exit status."""
+    configure_logs(settings)
+    return await run_app(build_store(settings))
+
+
+def main(settings: Settings) -> int:
+    """Run the role as this process; returns the exit status."""
+    configure_logs(settings)
+    return run_role(build_store, settings)

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stepwatch.agents import metrics
-from stepwatch.agents.clients import close_client, in_words, open_admin, open_consumer
+from stepwatch.agents.clients import close_client, in_words, open_admin, open_reader
 from stepwatch.agents.errors import SweepFailed, TakeoverRefused
 from stepwatch.agents.logs import get_logger
 from stepwatch.agents.settings import Settings
@@ -24,6 +24,8 @@ _POLL_S = 0.02
 _SWEEP_S = 30.0
 _STUCK_S = 30.0
 _FETCH_BYTES = 4 << 20
+POSITION_KEY = b"\0position|"
+"""What the key of an input's position in the state topic begins with; the topic follows."""
 
 Build = Callable[[int, Iterable[tuple[bytes, bytes]]], CorrelatorLike]
 """(partition, restored state records) -> its correlator."""
@@ -69,17 +71,24 @@ async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
     transaction = Transaction(settings, partition)
     try:
         await transaction.open()
-        committed = await open_consumer(
+        topics = (*settings.topics.inputs, *transaction.outputs)
+        committed = await open_reader(
             settings,
+            [TopicPartition(topic, partition) for topic in topics],
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=100,
-            auto_offset_reset="earliest",
         )
         try:
             await _sweep(settings, transaction, committed)
             restored = await _restore(settings, partition, committed)
+            if not restored:
+                await _refuse_lost_state(settings, partition)
             correlator = build(partition, restored.items())
-            starts = await _starts(settings, partition, correlator, committed, fresh=not restored)
+            starts, forgotten = await _starts(settings, partition, correlator.positions, committed)
+            if forgotten:
+                for topic in forgotten:
+                    del restored[POSITION_KEY + topic.encode()]
+                correlator = build(partition, restored.items())
         except KafkaError as error:
             raise in_words(settings, error) from error
         finally:
@@ -96,7 +105,7 @@ async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
 async def _sweep(settings: Settings, transaction: Transaction, committed: AIOKafkaConsumer) -> None:
     await transaction.abort_one_each()
     outputs = [TopicPartition(topic, transaction.partition) for topic in transaction.outputs]
-    uncommitted = await open_consumer(settings, isolation_level="read_uncommitted")
+    uncommitted = await open_reader(settings, outputs, isolation_level="read_uncommitted")
     give_up = time.monotonic() + _SWEEP_S
     try:
         # Nobody else writes to these partitions, so the ends stand still but for our own markers.
@@ -122,12 +131,11 @@ async def _restore(settings: Settings, partition: int, reader: AIOKafkaConsumer)
     """The latest value of each key of the state partition; deleted ones left out."""
     state = TopicPartition(settings.topics.state, partition)
     restored: dict[bytes, bytes] = {}
-    reader.assign([state])
-    await reader.seek_to_beginning(state)
+    reader.resume(state)
     end = (await reader.end_offsets([state]))[state]
     moved_at = time.monotonic()
     while (position := await reader.position(state)) < end:
-        batches = await reader.getmany(state, timeout_ms=200)
+        batches = await reader.getmany(state, timeout_ms=50)
         for record in batches.get(state, ()):
             if record.value is None:
                 restored.pop(record.key, None)
@@ -144,29 +152,27 @@ async def _restore(settings: Settings, partition: int, reader: AIOKafkaConsumer)
 
 
 async def _starts(
-    settings: Settings, partition: int, correlator: CorrelatorLike, reader: AIOKafkaConsumer, *, fresh: bool
-) -> dict[str, int]:
+    settings: Settings, partition: int, positions: Mapping[str, int], reader: AIOKafkaConsumer
+) -> tuple[dict[str, int], list[str]]:
+    """Where to begin reading each input, and the inputs whose restored position must be forgotten."""
     inputs = [TopicPartition(topic, partition) for topic in settings.topics.inputs]
     begins = await reader.beginning_offsets(inputs)
     ends = await reader.end_offsets(inputs)
-    if fresh:
-        await _refuse_lost_state(settings, partition, inputs)
-    starts = {}
+    starts, forgotten = {}, []
     for tp in inputs:
-        position = correlator.positions.get(tp.topic)
-        if position is None:
-            starts[tp.topic] = begins[tp]
+        position = positions.get(tp.topic, begins[tp])
+        if position > ends[tp]:
+            _require_restart(settings, tp, position, begins[tp], ends[tp])
+            forgotten.append(tp.topic)
         elif position < begins[tp]:
-            starts[tp.topic] = _accepted_gap(settings, tp, position, begins[tp])
-        elif position > ends[tp]:
-            starts[tp.topic] = _accepted_restart(settings, tp, correlator, position, begins[tp], ends[tp])
-        else:
-            starts[tp.topic] = position
-    return starts
+            _require_gap(settings, tp, position, begins[tp])
+        starts[tp.topic] = position if begins[tp] <= position <= ends[tp] else begins[tp]
+    return starts, forgotten
 
 
-async def _refuse_lost_state(settings: Settings, partition: int, inputs: list[Any]) -> None:
+async def _refuse_lost_state(settings: Settings, partition: int) -> None:
     """Without state, the group's offsets (kept for lag tools) must say that nothing was ever read."""
+    inputs = [TopicPartition(topic, partition) for topic in settings.topics.inputs]
     admin = await open_admin(settings)
     try:
         offsets = await admin.list_consumer_group_offsets(settings.group("correlate"), partitions=inputs)
@@ -183,11 +189,11 @@ async def _refuse_lost_state(settings: Settings, partition: int, inputs: list[An
         )
 
 
-def _accepted_gap(settings: Settings, tp: Any, position: int, begin: int) -> int:
+def _require_gap(settings: Settings, tp: Any, position: int, begin: int) -> None:
     token = f"{tp.topic}-{tp.partition}@{begin}"
     if settings.accepts_loss(token):
         log.warning("going on without lost records", topic=tp.topic, first=position, last=begin - 1)
-        return begin
+        return
     raise TakeoverRefused(
         f"{tp.topic}-{tp.partition}: the next record to read is {position}, but the log begins at {begin}: "
         f"{begin - position} offsets were deleted by retention before they were read. Lengthen retention.ms "
@@ -195,15 +201,11 @@ def _accepted_gap(settings: Settings, tp: Any, position: int, begin: int) -> int
     )
 
 
-def _accepted_restart(
-    settings: Settings, tp: Any, correlator: CorrelatorLike, position: int, begin: int, end: int
-) -> int:
+def _require_restart(settings: Settings, tp: Any, position: int, begin: int, end: int) -> None:
     token = f"{tp.topic}-{tp.partition}@{begin}"
     if settings.accepts_loss(token):
-        log.warning("starting a recreated topic from its begin", topic=tp.topic, position=position, end=end)
-        # Else the correlator would drop the new records as read already.
-        correlator.positions[tp.topic] = begin
-        return begin
+        log.warning("reading a recreated topic from its begin", topic=tp.topic, position=position, end=end)
+        return
     raise TakeoverRefused(
         f"{tp.topic}-{tp.partition}: the next record to read is {position}, but the log ends at {end}: the "
         f"topic was recreated or has lost its end. Read it from {begin} on by starting once with "

@@ -23,8 +23,13 @@ _FINISH_S = 5.0
 class CorrelatorLike(Waits, Protocol):
     """What the shell needs of `stepwatch.streams.correlator.Correlator`."""
 
-    waiting_count: int
-    open_count: int
+    @property
+    def waiting_count(self) -> int:
+        """Actions whose grace has not ended."""
+
+    @property
+    def open_count(self) -> int:
+        """Actions that have not closed."""
 
     def take(self, topic: str, records: Sequence[Any], now_us: int) -> Effects:
         """Take a batch of one input; what lies below the position is dropped."""
@@ -160,7 +165,7 @@ class PartitionTask:
         count = 0
         for batch in batches:
             _add(effects, self.correlator.take(batch.topic, batch.records, time.time_ns() // 1000))
-            self.pulse.read(batch.topic)
+            self.pulse.read(batch.topic, at_end=batch.at_end)
             self._measure_lag(batch)
             count += len(batch.records)
         await self._commit(effects, count)

@@ -172,7 +172,8 @@ class Transaction:
             )
         return TransactionFailed(
             f"partition {self.partition}: a transaction of {self.id} failed: {type(error).__name__}: "
-            f"{error}; nothing of this batch is visible. This worker starts again; if it comes back, read the broker's log"
+            f"{error}; nothing of this batch is visible. This worker starts again; if that does not help, "
+            "read the broker's log"
         )
 
 

@@ -30,9 +30,10 @@ class Child:
     def ended(self) -> int | None:
         """The exit status (negative: minus the signal), or None while it runs."""
         status = self._process.poll()
-        if status is not None and self._pipe is not None:
-            os.close(self._pipe)
-            self._pipe = None
+        if status is not None:
+            pipe, self._pipe = self._pipe, None
+            if pipe is not None:
+                os.close(pipe)
         return status
 
     def wait(self, timeout_s: float) -> int | None:

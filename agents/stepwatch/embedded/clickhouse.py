@@ -18,6 +18,8 @@ _START_S = 60.0
 _STOP_S = 15.0
 _PORT_TRIES = 3
 _LOCKED_OUT = 201  # QUOTA_EXCEEDED
+_ABOUT_LISTENING = ("syntax error", "start listen", "start_servers")
+"""What an engine without the listener says, in lower case."""
 
 
 class EmbeddedClickHouse:
@@ -108,10 +110,10 @@ class EmbeddedClickHouse:
             if self._answers_in_time(self._child):
                 self._prepare()
                 return
-            said = self.log.read_bytes()[said_before:] if self.log.exists() else b""
-            if left and b"Address already in use" in said:
+            said = self.log.read_bytes()[said_before:].decode(errors="replace").lower()
+            if left and "already in use" in said:
                 continue  # somebody took the port between our look and the server's
-            raise self._failed(self._child)
+            raise self._failed(self._child, said)
 
     def stop(self) -> None:
         """Stop it cleanly; killed if that takes longer than 15 s."""
@@ -153,7 +155,7 @@ class EmbeddedClickHouse:
             )
         raise EmbeddedError("clickhouse_failed", f"ClickHouse refused its database: {made.text[:500]}")
 
-    def _failed(self, child: Child) -> EmbeddedError:
+    def _failed(self, child: Child, said: str) -> EmbeddedError:
         status = child.ended()
         child.kill()
         words = f"Its last words, from {self.log}:\n{tail(self.log)}"
@@ -163,7 +165,9 @@ class EmbeddedClickHouse:
                 "ClickHouse cannot be started: the package chdb-core is not installed, or not for this "
                 f"machine (pip install 'stepwatch[embedded]'). Else use a ClickHouse of your own. {words}",
             )
-        if status == engine.LISTENER_GONE:
+        if status == engine.LISTENER_GONE or (
+            status is not None and any(w in said for w in _ABOUT_LISTENING)
+        ):
             return EmbeddedError(
                 "listener_gone",
                 f"ClickHouse cannot be started: the installed chdb-core ({engine.installed()}) does not "

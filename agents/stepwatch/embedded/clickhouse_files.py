@@ -82,9 +82,10 @@ _USERS = f"""<clickhouse>
       <max_execution_time>10</max_execution_time><timeout_overflow_mode>throw</timeout_overflow_mode>
       <max_memory_usage>{QUERY_BYTES_MAX}</max_memory_usage><max_result_rows>1000000</max_result_rows>
       {_READING}
-      <constraints><max_execution_time><max>130</max></max_execution_time>
-        <max_memory_usage><max>{QUERY_BYTES_MAX}</max></max_memory_usage>
-        <max_result_rows><max>1000000</max></max_result_rows><readonly><const/></readonly></constraints>
+      <!-- The least is 1: 0 would mean no limit. -->
+      <constraints><max_execution_time><min>1</min><max>130</max></max_execution_time>
+        <max_memory_usage><min>1</min><max>{QUERY_BYTES_MAX}</max></max_memory_usage>
+        <max_result_rows><min>1</min><max>1000000</max></max_result_rows><readonly><const/></readonly></constraints>
     </reader>
   </profiles>
   <quotas>

@@ -53,8 +53,9 @@ def main(argv: list[str]) -> int:
     if asked_to_stop.is_set():
         _end(serving, port)
         return 0
+    # What the engine itself had to say, it has written to standard error already.
     print("".join(said) or "the engine ended by itself", file=sys.stderr)
-    return LISTENER_GONE if _is_about_listening(said) else 1
+    return 1
 
 
 def _load() -> Any:
@@ -90,11 +91,6 @@ def _serve(engine: Any, data: Path, said: list[str]) -> None:
             said.append(str(answer.error_message()))
     except BaseException as error:
         said.append(str(error))
-
-
-def _is_about_listening(said: list[str]) -> bool:
-    text = "".join(said).lower()
-    return "syntax error" in text or "listen" in text or "start_servers" in text
 
 
 def _end(serving: threading.Thread, port: int) -> None:

@@ -127,6 +127,20 @@ class DataFolder:
                 ) from error
             time.sleep(0.05)
 
+    def is_owned(self) -> bool:
+        """Whether any process owns it now, or a server that one started still runs."""
+        try:
+            fd = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def owner(self) -> dict[str, Any]:
         """What the owner wrote: `pid`, `since`, `command`; empty if nobody ever did."""
         try:

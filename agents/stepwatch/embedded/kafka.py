@@ -29,7 +29,8 @@ listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-log.dirs={data}
+# Below the working directory, so that no character of the folder's name needs escaping here.
+log.dirs=data
 
 # One node: everything that is usually replicated lies once.
 num.partitions=4
@@ -161,8 +162,7 @@ class EmbeddedKafka:
         self._port = ports.choose(self._folder, "kafka", USUAL_PORT, wanted=self._wanted)
         controller = ports.choose(self._folder, "kafka_controller", USUAL_PORT + 10_000)
         config = home / "server.properties"
-        data = str(home / "data").replace("\\", "\\\\")
-        config.write_text(_PROPERTIES.format(port=self._port, controller=controller, data=data))
+        config.write_text(_PROPERTIES.format(port=self._port, controller=controller))
         return config
 
     def _java(self, home: Path) -> list[str]:
@@ -178,6 +178,7 @@ class EmbeddedKafka:
         cluster = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=").replace("-", "A", 1)
         done = subprocess.run(
             [*self._java(home), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)],
+            cwd=home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -44,7 +44,7 @@ def choose(folder: DataFolder, name: str, usual: int, *, wanted: int | None = No
     Raises:
         EmbeddedError: the wanted port is taken.
     """
-    kept = _kept(folder)
+    kept = chosen(folder)
     if wanted is not None:
         if not is_free(wanted):
             raise EmbeddedError(
@@ -68,7 +68,8 @@ def choose(folder: DataFolder, name: str, usual: int, *, wanted: int | None = No
     return port
 
 
-def _kept(folder: DataFolder) -> dict[str, int]:
+def chosen(folder: DataFolder) -> dict[str, int]:
+    """The ports that were chosen at the last start, by listener."""
     try:
         kept = json.loads((folder.path / "ports.json").read_text())
         return {str(name): int(port) for name, port in kept.items()}

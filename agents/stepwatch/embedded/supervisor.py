@@ -187,9 +187,9 @@ class Supervisor:
         for kept in reversed([k for k in self._kept if k.server]):
             kept.what.stop()
 
-    def alive(self) -> dict[str, bool]:
-        """Which of them run now, by name."""
-        return {k.what.name: k.starts > 0 and k.what.ended() is None for k in self._kept}
+    def pids(self) -> dict[str, int]:
+        """The process id of each that runs now, by name."""
+        return {k.what.name: k.what.pid for k in self._kept if k.starts > 0 and k.what.ended() is None}
 
     def starts(self) -> dict[str, int]:
         """How often each was started, by name."""

@@ -173,5 +173,5 @@ def words_of(error: BaseException) -> str:
     """What the server or the client said, in a line of at most 300 characters, without the server's stack."""
     text = str(error).strip() or type(error).__name__
     found = re.search(r"DB::Exception: (.*)", text)
-    line = (found[1] if found else text.splitlines()[0]).strip()
+    line = (found[1] if found else text.splitlines()[0]).partition(" (version ")[0].strip()
     return line if len(line) <= 300 else line[:299] + "…"

@@ -1,4 +1,4 @@
-"""Other products' logs, said in the words of the contract: one module per product, by the mould of `base.py`."""
+"""Other products' logs, said in the contract's words: one adapter per product, by the mould of `base.py`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Vendor words for an authentication factor, as RFC 8176 `amr` values.
 
-One table for all products, each row with its source. A word that is missing, or has no value here, says nothing about
-the factor: the proof then has no `amr`, and a policy that names factors does not accept it. RFC 8176 has no value for a
-code or link sent by e-mail, for a third party's decision (Duo, an external identity provider) or for a recovery code.
+One table for all products, each row with its source. A word that is missing, or has no value here, says
+nothing about the factor: the proof then has no `amr`, and a policy that names factors does not accept it. RFC
+8176 has no value for a code or link sent by e-mail, for a third party's decision (Duo, an external identity
+provider) or for a recovery code.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import re
 from typing import Final, NamedTuple
 
 RFC_8176: Final = frozenset(
-    "face fpt geo hwk iris kba mca mfa otp pin pop pwd rba retina sc sms swk tel user vbm wia".split()
+    {
+        *("face", "fpt", "geo", "hwk", "iris", "kba", "mca", "mfa", "otp", "pin", "pop", "pwd", "rba"),
+        *("retina", "sc", "sms", "swk", "tel", "user", "vbm", "wia"),
+    }
 )
 """The registered values: RFC 8176 section 2, with `pop` of the IANA registry."""
 
@@ -46,8 +50,8 @@ def _words(source: str, table: dict[str, tuple[str, ...]], key: bool = False) ->
 
 
 OKTA: Final[dict[str, Word]] = {
-    # WebAuthn is proof of possession of a key that almost always sits in hardware (security key, secure enclave, TPM).
-    # Where the row lists the verified properties, those decide (`key_words`).
+    # WebAuthn is proof of possession of a key that almost always sits in hardware (security key, secure
+    # enclave, TPM). Where the row lists the verified properties, those decide (`key_words`).
     **_words(
         _OKTA_FACTORS, {"fido webauthn": ("hwk",), "webauthn": ("hwk",), "fido u2f": ("hwk",)}, key=True
     ),
@@ -133,7 +137,8 @@ AWS: Final[dict[str, Word]] = {
             "webauthn mfa": ("hwk",),
             "security key": ("hwk",),
             "passkey": ("hwk",),
-            # The kind in the ARN of a device: arn:aws:iam::111122223333:mfa/phone, ...:u2f/user/anaya/default-...
+            # The kind in the ARN of a device: arn:aws:iam::111122223333:mfa/phone,
+            # ...:u2f/user/anaya/default-...
             "arn mfa": ("otp",),
             "arn sms mfa": ("sms",),
             "arn u2f": ("hwk",),
@@ -161,7 +166,8 @@ def lookup(product: str, vendor_word: str) -> Word | None:
 
     Args:
         product: a key of `TABLE`.
-        vendor_word: as the log writes it; case and punctuation do not matter (`FIDO_WEBAUTHN`, `token:software:totp`).
+        vendor_word: as the log writes it; case and punctuation do not matter (`FIDO_WEBAUTHN`,
+            `token:software:totp`).
     """
     return TABLE[product].get(_SEPARATORS.sub(" ", vendor_word.lower()).strip())
 
@@ -174,8 +180,8 @@ def key_words(word: Word, properties: frozenset[str]) -> list[str]:
         properties: for example HARDWARE_PROTECTED, USER_VERIFYING; empty where the log lists none.
 
     Returns:
-        For a key whose properties are listed: `hwk` only with HARDWARE_PROTECTED, else `swk`; `user` where the key verified
-        the person. Presence alone (USER_PRESENCE) is not said as `user`.
+        For a key whose properties are listed: `hwk` only with HARDWARE_PROTECTED, else `swk`; `user` where
+        the key verified the person. Presence alone (USER_PRESENCE) is not said as `user`.
     """
     if not word.key or not properties:
         return list(word.amr)

@@ -1,14 +1,17 @@
 """The mould of an adapter: one product's log lines said in the words of contract section 3.
 
-An adapter is a pure function of one line. Every line becomes at least one event, or a `Skip` that names the reason and
-the field, so that nothing disappears without a count. Rules that all adapters keep:
+An adapter is a pure function of one line. Every line becomes at least one event, or a `Skip` that names the
+reason and the field, so that nothing disappears without a count. Rules that all adapters keep:
 
-- **Nothing invented.** What the log does not say stays absent. An unreadable time is no event, never "now" and never 1970.
-- **One id for each row and each event in it**: the product's own id, `#`, and the step (`u-13#verified`), since the first
-  body of an id is the event. A row without an id gets the SHA-256 of the row: read twice, it is the same event.
-- **No pseudo-persons.** "unknown", masks and empty names name nobody. A service may act, but never proves who a person is.
-- **The client is whoever initiated it**: an address or agent of the product's own back-end, or of the phone that approved,
-  is left out.
+- **Nothing invented.** What the log does not say stays absent. An unreadable time is no event, never "now"
+  and never 1970.
+- **One id for each row and each event in it**: the product's own id, `#`, and the step (`u-13#verified`),
+  since the first body of an id is the event. A row without an id gets the SHA-256 of the row: read twice, it
+  is the same event.
+- **No pseudo-persons.** "unknown", masks and empty names name nobody. A service may act, but never proves who
+  a person is.
+- **The client is whoever initiated it**: an address or agent of the product's own back-end, or of the phone
+  that approved, is left out.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -25,7 +29,7 @@ import msgspec
 from stepwatch.schemas.times import SECOND_US, format_time, parse_time
 
 TEXT_MAX: Final = 4096
-"""Characters. A longer id, subject or session is no name of anything; keeps every event far below the contract's 256 KiB."""
+"""Characters. A longer text names nothing; so every event stays far below the contract's 256 KiB."""
 USER_AGENT_MAX: Final = 1024
 """Characters; the rest is cut."""
 
@@ -38,7 +42,8 @@ class Skip(NamedTuple):
 
     Attributes:
         reason: one of few fixed sentences, fit to be counted.
-        field: what was missing or decided it, in the contract's words (`json`, `type`, `time`, `subject`, `outcome`, ...).
+        field: what was missing or decided it, in the contract's words (`json`, `type`, `time`, `subject`,
+            `outcome`, ...).
     """
 
     reason: str
@@ -72,8 +77,8 @@ class Adapter(Protocol):
 def decode_line(line: bytes) -> Any:
     """The JSON value of a line, or `NOT_JSON`.
 
-    A lone surrogate or a byte that is no UTF-8 becomes `?`: whoever can put one into a user agent could otherwise make
-    the whole row unreadable.
+    A lone surrogate or a byte that is no UTF-8 becomes `?`: whoever can put one into a user agent could
+    otherwise make the whole row unreadable.
     """
     try:
         return msgspec.json.decode(line)
@@ -102,12 +107,15 @@ def text(value: Any) -> str:
 
 
 _NOBODY_NAMES: Final = frozenset(
-    "unknown undefined null none nil - n/a na anonymous anonymous_principal hidden_due_to_security_reasons redacted".split()
+    {
+        *("unknown", "undefined", "null", "none", "nil", "-", "n/a", "na", "redacted", "anonymous"),
+        *("anonymous_principal", "hidden_due_to_security_reasons"),
+    }
 )
 
 
 def ident(value: Any) -> str:
-    """A string or number that identifies something; `""` for placeholders (`unknown`, `-`, `...`, `<masked>`) and all else."""
+    """A string or number that names something; `""` for a placeholder (`unknown`, `-`, `...`, `<mask>`)."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < 1 << 64 else ""
     name = text(value).strip()
@@ -128,7 +136,8 @@ def only(values: list[str]) -> str:
 
 
 _LOOSE = re.compile(
-    r"(\d{4})-?(\d\d)-?(\d\d)[Tt ](\d\d):?(\d\d):?(\d\d)(?:[.,](\d{1,12}))? ?(?:([Zz]|UTC)|([+-])(\d\d):?(\d\d)?)?",
+    r"(\d{4})-?(\d\d)-?(\d\d)[Tt ](\d\d):?(\d\d):?(\d\d)(?:[.,](\d{1,12}))?"
+    r" ?(?:([Zz]|UTC)|([+-])(\d\d):?(\d\d)?)?",
     re.ASCII,
 )
 _EPOCH_DIGITS = re.compile(r"\d{10}(?:\d{3})?(?:\.\d{1,9})?", re.ASCII)
@@ -137,8 +146,9 @@ _EPOCH_DIGITS = re.compile(r"\d{10}(?:\d{3})?(?:\.\d{1,9})?", re.ASCII)
 def read_time(value: Any) -> int | None:
     """A time in any shape that logs have, as microseconds since 1970 UTC, or None.
 
-    Read are ISO 8601 with `T` or a space, with or without separators, 0 to 12 fractional digits (past the sixth cut), any
-    offset, no zone (UTC, as collectors write it), and Unix seconds or milliseconds of 10 or 13 digits, as number or text.
+    Read are ISO 8601 with `T` or a space, with or without separators, 0 to 12 fractional digits (past the
+    sixth cut), any offset, no zone (UTC, as collectors write it), and Unix seconds or milliseconds of 10 or
+    13 digits, as number or text.
     """
     if isinstance(value, str):
         if len(value) > 64:
@@ -160,7 +170,8 @@ def _read_loosely(value: str) -> int | None:
 
 
 def _from_epoch(number: float) -> int | None:
-    # Ten digits are seconds from 2001 to 2286, thirteen the same in milliseconds; 0, -1 and the like are unset fields.
+    # Ten digits are seconds from 2001 to 2286, thirteen the same in milliseconds; 0, -1 and the like are
+    # unset fields.
     if 1e9 <= number < 1e10:
         time_us = round(number * SECOND_US)
     elif 1e12 <= number < 1e13:
@@ -170,6 +181,7 @@ def _from_epoch(number: float) -> int | None:
     return parse_time(format_time(time_us))
 
 
+@lru_cache(maxsize=4096)
 def time_text(time_us: int) -> str:
     """RFC 3339 in UTC, without a fraction where it is a whole second."""
     return format_time(time_us).replace(".000000Z", "Z")
@@ -177,8 +189,13 @@ def time_text(time_us: int) -> str:
 
 def address(value: Any) -> str:
     """An IP address, or `""`: a host name, a service name and the unspecified address are nobody's."""
+    return _address(value) if isinstance(value, str) and len(value) < 64 else ""
+
+
+@lru_cache(maxsize=4096)
+def _address(value: str) -> str:
     try:
-        ip = ip_address(text(value).strip().strip("[]"))
+        ip = ip_address(value.strip().strip("[]"))
     except ValueError:
         return ""
     return "" if ip.is_unspecified else str(ip)
@@ -186,7 +203,12 @@ def address(value: Any) -> str:
 
 def row_digest(row: Mapping[str, Any]) -> str:
     """An id for a row that has none: `sha256:` and 32 hex digits of its sorted JSON."""
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(row, order="sorted")).hexdigest()[:32]
+    try:
+        value = msgspec.json.encode(row, order="sorted")
+    except RecursionError:
+        # Just shallow enough to be read, too deep to be written: what the row says at its top tells it from others.
+        value = msgspec.json.encode({k: v for k, v in row.items() if isinstance(v, str)}, order="sorted")
+    return "sha256:" + hashlib.sha256(value).hexdigest()[:32]
 
 
 def with_names(row: dict[str, Any], names: Mapping[str, str], probe: str) -> dict[str, Any]:

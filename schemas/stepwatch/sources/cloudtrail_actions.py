@@ -1,10 +1,10 @@
 """AWS API calls that matter, by the scheme of `actions.py`.
 
-A name is the service (`eventSource` without `.amazonaws.com`) and the call (`eventName` without the version that
-Lambda and CloudFront append). The last column names the resource, the first that says one: a path in
-`requestParameters` (lists on the way are gone through), `>` a path in `responseElements`, `+` joins two values with
-`/`, `@user` is the ARN of the user in `requestParameters.userName`, or else of the caller. A call that is not here
-gets a derived name, `service.noun.verb` (`deed_of`).
+A name is the service (`eventSource` without `.amazonaws.com`) and the call (`eventName` without the version
+that Lambda and CloudFront append). The last column names the resource, the first that says one: a path in
+`requestParameters` (lists on the way are gone through), `>` a path in `responseElements`, `+` joins two
+values with `/`, `@user` is the ARN of the user in `requestParameters.userName`, or else of the caller. A call
+that is not here gets a derived name, `service.noun.verb` (`deed_of`).
 """
 
 from __future__ import annotations
@@ -148,6 +148,7 @@ s3.PutBucketPublicAccessBlock | storage.public_access.update | bucket | critical
 s3.PutAccountPublicAccessBlock | storage.public_access.update | bucket | critical | bucketName
 s3.DeleteBucketPublicAccessBlock | storage.public_access.allow | bucket | critical | bucketName
 s3.DeleteAccountPublicAccessBlock | storage.public_access.allow | bucket | critical | bucketName
+s3.CreateBucket | storage.bucket.create | bucket | moderate | bucketName
 s3.DeleteBucket | storage.bucket.delete | bucket | high | bucketName
 s3.DeleteBucketEncryption | storage.bucket_encryption.delete | bucket | high | bucketName
 s3.PutBucketVersioning | storage.bucket_versioning.update | bucket | high | bucketName
@@ -162,10 +163,23 @@ ec2.AuthorizeSecurityGroupIngress | network.firewall.open | security_group | hig
 ec2.AuthorizeSecurityGroupEgress | network.firewall.open | security_group | high | groupId groupName
 rds.AuthorizeDBSecurityGroupIngress | network.firewall.open | security_group | high | dBSecurityGroupName
 ec2.AttachInternetGateway | network.gateway.attach | internet_gateway | high | internetGatewayId
+ec2.CreateTrafficMirrorSession ec2.ModifyTrafficMirrorSession | network.mirror.update | mirror | high |
+    CreateTrafficMirrorSessionRequest.NetworkInterfaceId
+    ModifyTrafficMirrorSessionRequest.TrafficMirrorSessionId
+ec2.CreateSnapshot | storage.snapshot.create | volume | moderate | volumeId
+ec2.CreateImage | compute.image.create | instance | moderate | instanceId
 ec2.ModifySnapshotAttribute | storage.snapshot.share | snapshot | critical | snapshotId
 rds.ModifyDBSnapshotAttribute | database.snapshot.share | snapshot | critical | dBSnapshotIdentifier
 rds.ModifyDBClusterSnapshotAttribute | database.snapshot.share | snapshot | critical |
     dBClusterSnapshotIdentifier
+rds.CreateDBSnapshot | database.snapshot.create | database | moderate | dBInstanceIdentifier
+rds.CreateDBClusterSnapshot | database.snapshot.create | database | moderate | dBClusterIdentifier
+rds.CopyDBSnapshot | database.snapshot.copy | snapshot | high | sourceDBSnapshotIdentifier
+rds.CopyDBClusterSnapshot | database.snapshot.copy | snapshot | high | sourceDBClusterSnapshotIdentifier
+rds.AddRoleToDBInstance | iam.role.pass | database | high | dBInstanceIdentifier
+rds.AddRoleToDBCluster | iam.role.pass | database | high | dBClusterIdentifier
+rds.RebootDBInstance | database.instance.restart | database | moderate | dBInstanceIdentifier
+rds.RebootDBCluster | database.instance.restart | database | moderate | dBClusterIdentifier
 rds.StartExportTask | database.snapshot.export | snapshot | critical | sourceArn
 rds.DeleteDBInstance | database.instance.delete | database | high | dBInstanceIdentifier
 rds.DeleteDBCluster | database.instance.delete | database | high | dBClusterIdentifier
@@ -202,11 +216,14 @@ wafv2.DeleteWebACL wafv2.DeleteRuleGroup | network.waf.delete | web_acl | critic
 """)
 
 _READS: Final = frozenset(
-    ("get", "list", "describe", "lookup", "search", "head", "query", "scan", "select", "check", "simulate", "view")
+    ("get", "list", "describe", "lookup", "search", "head", "query", "scan", "select", "check", "simulate")
 )
 _GUARDED: Final = frozenset(
-    ("iam", "sts", "signin", "sso", "sso-directory", "identitystore", "organizations", "account", "cloudtrail")
-    + ("config", "guardduty", "securityhub", "kms", "secretsmanager", "access-analyzer", "acm-pca", "cognito-idp")
+    {
+        *("iam", "sts", "signin", "sso", "sso-directory", "identitystore", "organizations", "account"),
+        *("cloudtrail", "config", "guardduty", "securityhub", "access-analyzer"),
+        *("kms", "secretsmanager", "acm-pca", "cognito-idp"),
+    }
 )
 """Services whose every write touches who may do what, or the log that would show it."""
 
@@ -221,8 +238,8 @@ def deed_of(service: str, call: str, read_only: bool | None) -> Deed | None:
         read_only: `readOnly`; None where the row does not say: then the verb decides.
 
     Returns:
-        For a call that the table does not have, sensitivity low for reads, high for writes of the services that hold
-        rights, keys and logs, moderate for all other writes.
+        For a call that the table does not have, sensitivity low for reads, high for writes of the services
+        that hold rights, keys and logs, moderate for all other writes.
     """
     if (known := ACTIONS.get(f"{service}.{call}")) is not None:
         return known
@@ -233,11 +250,13 @@ def deed_of(service: str, call: str, read_only: bool | None) -> Deed | None:
     reads = verb in _READS if read_only is None else read_only
     sensitivity = LOW if reads else HIGH if service in _GUARDED else MODERATE
     thing = "_".join(noun)
-    return Deed(".".join(word for word in (area, thing, verb) if word), thing, sensitivity, _candidates(noun))
+    action = ".".join(word for word in (area, thing, verb) if word)
+    return Deed(action, thing, sensitivity, _candidates(call, verb))
 
 
-def _candidates(noun: list[str]) -> tuple[str, ...]:
-    """Parameters that usually name the thing: `trafficMirrorTargetId`, `name`, `resourceArn`, ..."""
-    stem = noun[0] + "".join(word.capitalize() for word in noun[1:]) if noun else ""
+def _candidates(call: str, verb: str) -> tuple[str, ...]:
+    """Parameters that usually name the thing: `trafficMirrorTargetId`, `dBInstanceIdentifier`, `name`, ..."""
+    noun = call[call.lower().find(verb) + len(verb) :]
+    stem = noun[:1].lower() + noun[1:]
     own = tuple(stem + suffix for suffix in ("Id", "Name", "Arn", "Identifier")) if stem else ()
     return (*own, "resourceArn", "arn", "name", "id")

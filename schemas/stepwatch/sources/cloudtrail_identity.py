@@ -2,7 +2,7 @@
 
 | `userIdentity.type` | subject |
 |---|---|
-| IAMUser | `arn`; failed logins and CheckMfa have none: built from account and `userName` (a user's path is lost) |
+| IAMUser | `arn`; failed logins and CheckMfa have none: from account and `userName` (its path is lost) |
 | Root | `arn:aws:iam::ACCOUNT:root` |
 | AssumedRole | the session's ARN, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/NAME`: NAME is the human |
 | FederatedUser, others with an ARN | `arn` |
@@ -10,11 +10,12 @@
 | SAMLUser, WebIdentityUser, AWSAccount | `principalId`: all that the record has |
 | AWSService, service-linked roles | AWS itself: counted, no event |
 
-The whole ARN and not the session name alone is the subject of an assumed role: whoever may assume a role chooses that name,
-and two roles' `session1` are not one person. `identities` of a policy file say which ARNs are the same human.
+The whole ARN and not the session name alone is the subject of an assumed role: whoever may assume a role
+chooses that name, and two roles' `session1` are not one person. `identities` of a policy file say which ARNs
+are the same human.
 
-A session is (ARN, `creationDate`): one console login yields several access keys that share it. A long-term key (`AKIA...`)
-has none. The root of a chain of roles is in no record, so `root_session` stays absent.
+A session is (ARN, `creationDate`): one console login yields several access keys that share it. A long-term
+key (`AKIA...`) has none. The root of a chain of roles is in no record, so `root_session` stays absent.
 """
 
 from __future__ import annotations

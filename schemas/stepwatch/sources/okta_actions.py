@@ -1,7 +1,7 @@
 """Okta System Log event types that are actions, by the scheme of `actions.py`.
 
-The last column lists the target types that may name the resource, most telling first. An event type that is not here
-gets a derived name, `idp.` and the event type, and a sensitivity by its first words (`derive`).
+The last column lists the target types that may name the resource, most telling first. An event type that is
+not here gets a derived name, `idp.` and the event type, and a sensitivity by its first words (`derive`).
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ system.log_stream.lifecycle.delete | audit.log.delete | log_stream | critical | 
 """)
 
 _GUARDED: Final = (
-    ("policy.", "security.", "iam.", "system.", "zone.", "user.mfa.", "user.account.privilege", "group.privilege")
+    *("policy.", "security.", "iam.", "system.", "zone."),
+    *("user.mfa.", "user.account.privilege", "group.privilege"),
 )
 
 

@@ -18,6 +18,7 @@ else:  # derived at import, so a type checker cannot see it
 
     Row = FastAuditRow | None
 
+_STEP_PREFIX = "stepwatch.stepup."
 STEP_UP = "step_up"
 LOGIN = "login"
 
@@ -204,6 +205,8 @@ def fact_of(event: Event, approver: str) -> Fact:
     """
     data, client = event.data, event.data.client
     kind = kind_of(event)
+    # On a login these two mean nothing (the table's column "in"), so a login never satisfies a binding.
+    is_step = event.type.startswith(_STEP_PREFIX)
     return Fact(
         type=event.type,
         source=event.source,
@@ -223,8 +226,8 @@ def fact_of(event: Event, approver: str) -> Fact:
         otp_step="" if data.otp_step is None else str(data.otp_step),
         challenge=data.challenge or "",
         verification=data.verification or "",
-        bound_action=data.bound_action or "",
-        transaction=data.transaction or "",
+        bound_action=(data.bound_action or "") if is_step else "",
+        transaction=(data.transaction or "") if is_step else "",
         device=(client.device or "") if client else "",
         ip=address(client.ip) if client else "",
         approver=approver,

@@ -1,0 +1,86 @@
+"""Each name of Faust, mode and aiokafka that the shell leans on without a promise of theirs.
+
+When one of these fails after an upgrade, look at what the shell does with the name before pinning the new version.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import aiokafka.producer.sender
+import faust
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer.producer import AIOKafkaProducer
+from faust.app.base import BootStrategy
+from mode import Service, Worker
+from mode.supervisors import CrashingSupervisor
+
+from stepwatch.agents import transaction
+
+
+def test_the_wait_between_two_transactions_is_the_module_constant_that_we_set() -> None:
+    sender = aiokafka.producer.sender
+    assert sender.BACKOFF_OVERRIDE == 0.002
+    assert "return BACKOFF_OVERRIDE" in inspect.getsource(sender.AddPartitionsToTxnHandler)
+    assert transaction.BATCH_BYTES_MAX < 1_000_000
+
+
+def test_an_empty_batch_takes_one_record_of_any_size_and_a_full_one_says_none() -> None:
+    from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+    builder = DefaultRecordBatchBuilder(
+        2, 0, is_transactional=1, producer_id=-1, producer_epoch=-1, base_sequence=0, batch_size=1000
+    )
+    assert builder.append(0, 1, key=b"k", value=b"v" * 5000, headers=[]) is not None
+    assert builder.append(1, 1, key=b"k", value=b"v", headers=[]) is None
+
+
+def test_a_commit_still_does_not_look_at_batches_that_failed_so_we_await_each() -> None:
+    # If this changes, `_await_all` stays right; the reason in its comment does not.
+    assert "flush_for_commit" in inspect.getsource(aiokafka.producer.sender)
+    assert "result()" not in inspect.getsource(AIOKafkaProducer.commit_transaction)
+
+
+def test_records_fetched_before_a_seek_or_a_pause_are_not_handed_out() -> None:
+    source = inspect.getsource(FetchResult.check_assignment)
+    assert "tp_state.paused" in source
+    assert "position != self._partition_records.next_fetch_offset" in source
+
+
+def test_exceptions_of_a_rebalance_listener_are_still_swallowed() -> None:
+    source = inspect.getsource(GroupCoordinator)
+    assert "failed on partition assignment" in source
+
+
+@pytest.mark.parametrize("name", ["last_stable_offset", "position", "pause", "resume", "seek", "getmany"])
+def test_the_consumer_has_what_the_feeder_asks_it(name: str) -> None:
+    assert callable(getattr(AIOKafkaConsumer, name))
+
+
+@pytest.mark.parametrize("name", ["describe_topics", "describe_configs", "alter_configs", "create_topics"])
+def test_the_admin_client_has_what_topics_ask_it(name: str) -> None:
+    assert callable(getattr(AIOKafkaAdminClient, name))
+
+
+def test_faust_starts_without_its_own_kafka_by_public_names() -> None:
+    assert BootStrategy.enable_kafka is True
+    assert BootStrategy.enable_sensors is True
+    assert callable(faust.App.on_started)
+    assert "self.on_started_init_extra_services()" in inspect.getsource(faust.App.on_started)
+
+
+def test_faust_takes_an_instance_of_a_service_where_it_is_typed_for_a_class() -> None:
+    assert "inspect.isclass(service)" in inspect.getsource(faust.App._prepare_subservice)
+
+
+def test_a_worker_installs_its_signal_handlers_by_a_method_that_we_replace() -> None:
+    assert "self.install_signal_handlers()" in inspect.getsource(Worker.default_on_first_start)
+
+
+def test_a_crash_reaches_the_root_of_the_services_with_its_reason() -> None:
+    assert isinstance(inspect.getattr_static(Service, "crash_reason"), property)
+    assert "_contribute_to_service" in vars(CrashingSupervisor)
