@@ -274,12 +274,11 @@ class Judge(Records):
         """`source_silence` at the greatest arrival of the file."""
         log_time = max(self.arrivals, default=0)
         for name, source in self.fed(log_time):
-            signs = [e for e in self.heartbeats if e.source == name and e.is_sign(source.silent_after)]
-            last = max(signs, key=lambda e: (e.arrival, e.time, e.id), default=None)
-            seen = last.arrival if last else min(self.arrivals, default=0)
+            beats = sorted((e.arrival, e.time, e.id) for e in self.heartbeats if e.source == name)
+            signs = [e.arrival for e in self.heartbeats if e.source == name and e.is_sign(source.silent_after)]
+            seen = max(signs, default=min(self.arrivals, default=0))
             if log_time - seen > source.silent_after:
-                # AMBIGUOUS in the contract: the last sign of life (as here), or the last heartbeat.
-                named = last.id if last else ""
+                named = beats[-1][2] if beats else ""  # the last heartbeat, whether it is a sign of life or not
                 row: Row = {"kind": "alert", "alert_id": alert_id("", "source_silence", name, named)}
                 row |= {"alert": "source_silence", "tenant": "", "subject": "", "policy": "", "reason": name}
                 row |= {"severity": "high", "count": 1, "actions": [], "first_time": instant(seen)}

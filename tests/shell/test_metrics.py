@@ -23,3 +23,10 @@ def test_a_count_that_no_metric_knows_is_not_lost() -> None:
     add_counts({"something_new": 2, "new_family.label": 1})
     assert value("stepwatch_counted_total", what="something_new") == 2
     assert value("stepwatch_counted_total", what="new_family.label") == 1
+
+
+def test_labels_that_a_producer_chooses_are_bounded() -> None:
+    add_counts({f"skipped.stepwatch.new.{n}": 1 for n in range(300)})
+    add_counts({"skipped.stepwatch.new.0": 1})
+    assert value("stepwatch_skipped_total", type="stepwatch.new.0") == 2
+    assert value("stepwatch_skipped_total", type="other") == 200

@@ -1,6 +1,6 @@
 """Each name of Faust, mode and aiokafka that the shell leans on without a promise of theirs.
 
-When one of these fails after an upgrade, look at what the shell does with the name before pinning the new version.
+When one of these fails after an upgrade, see what the shell does with it before you pin the new version.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from stepwatch.agents.settings import Settings
 
@@ -31,17 +31,22 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.transactional_id(3) == "acme.correlate-3"
 
 
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWATCH_POLICIES_DIR", "")
+    assert Settings().policies_dir is None
+
+
 def test_a_secret_is_read_from_its_file_which_wins_over_the_value(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("from the file\n")
-    settings = Settings(kafka_sasl_password="given", kafka_sasl_password_file=file)
+    settings = Settings(kafka_sasl_password=SecretStr("given"), kafka_sasl_password_file=file)
     assert settings.secret("kafka_sasl_password") == "from the file"
-    assert Settings(kafka_sasl_password="given").secret("kafka_sasl_password") == "given"
+    assert Settings(kafka_sasl_password=SecretStr("given")).secret("kafka_sasl_password") == "given"
     assert Settings().secret("kafka_sasl_password") is None
 
 
 def test_a_secret_is_not_shown_when_settings_are_printed() -> None:
-    settings = Settings(kafka_sasl_password="hunter2", clickhouse_password="hunter3")
+    settings = Settings(kafka_sasl_password=SecretStr("hunter2"), clickhouse_password=SecretStr("hunter3"))
     assert "hunter" not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
@@ -50,7 +55,7 @@ def test_sasl_and_tls_reach_every_kafka_client() -> None:
         kafka_bootstrap="k1:9093,k2:9093",
         kafka_security_protocol="SASL_SSL",
         kafka_sasl_username="stepwatch",
-        kafka_sasl_password="hunter2",
+        kafka_sasl_password=SecretStr("hunter2"),
     ).kafka_client_options()
     assert options["bootstrap_servers"] == "k1:9093,k2:9093"
     assert options["security_protocol"] == "SASL_SSL"

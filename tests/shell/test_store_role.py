@@ -133,7 +133,8 @@ def test_a_clickhouse_that_is_away_delays_rows_and_is_said_once(
     text = said.read_text()
     assert text.count("is away") == 1
     assert text.count("ClickHouse is back") == 1
-    assert "nothing is lost" in text
+    assert "is away (Connection refused): rows wait in Kafka and nothing is lost" in text
+    assert "Retrying" not in text
     assert "Traceback" not in text
 
 
@@ -152,6 +153,29 @@ def test_a_role_started_before_clickhouse_waits_for_it(
             assert stop(process) == 0
     finally:
         clickhouse_server.start()
+
+
+def test_a_role_that_waits_for_clickhouse_still_stops_when_it_is_told_to(
+    settings: Settings, db: Client, clickhouse_server: ClickHouseServer, tmp_path: Path
+) -> None:
+    said = tmp_path / "store.err"
+    with role("store", settings, tmp_path) as process:
+        send(settings, audits(settings, range(5)))
+        wait_for(lambda: count(db, settings) == 5, process)
+        clickhouse_server.kill()
+        try:
+            send(settings, audits(settings, range(5, 9)))
+            wait_for(lambda: said.read_text().count("is away") == 1, process)
+            assert stop(process) == 0
+            with role("store", settings, tmp_path) as next_process:
+                wait_for(lambda: said.read_text().count("is away") == 2, next_process)
+                assert stop(next_process) == 0
+        finally:
+            clickhouse_server.start()
+    with role("store", settings, tmp_path) as process:
+        again = open_client(settings)
+        wait_for(lambda: count(again, settings) == 9, process)
+        again.close()
 
 
 @pytest.mark.parametrize(

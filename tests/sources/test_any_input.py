@@ -1,4 +1,4 @@
-"""Whatever a line holds, an adapter answers: with events that the contract accepts, or with counted reasons."""
+"""Whatever a line holds, an adapter answers: with events that the contract accepts, or with reasons."""
 
 from __future__ import annotations
 

@@ -73,6 +73,7 @@ def test_nobody_at_the_address_is_trouble_that_passes() -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011 (which class it is, is the client's affair)
         open_client(settings(clickhouse_url=f"http://127.0.0.1:{ports.any_free()}"))
     assert trouble_of(caught.value) is Trouble.AWAY
+    assert words_of(caught.value) == "Connection refused"
 
 
 @pytest.mark.live

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stepwatch.agents.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, PortTaken, RoleError
 from stepwatch.agents.health import Health
-from stepwatch.agents.logs import get_logger
+from stepwatch.agents.logs import FRAMEWORK, get_logger
 from stepwatch.agents.settings import Role, Settings
 
 log = get_logger(__name__)
@@ -40,7 +39,7 @@ class RoleApp(faust.App):
     """
 
     BootStrategy = _NoKafkaOfFausts
-    logger = logging.getLogger("faust.role")  # what Faust says of its own doings is for its debuggers
+    logger = FRAMEWORK
 
     def __init__(self, role: Role, settings: Settings) -> None:
         port = settings.web_port(role)

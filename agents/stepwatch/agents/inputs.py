@@ -17,7 +17,7 @@ from stepwatch.agents.clients import close_client, in_words, open_client, open_p
 from stepwatch.agents.errors import NotCoPartitioned
 from stepwatch.agents.feeder import Feeder
 from stepwatch.agents.health import Health
-from stepwatch.agents.logs import get_logger
+from stepwatch.agents.logs import FRAMEWORK, get_logger
 from stepwatch.agents.policies import PolicyService
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.takeover import Build, take_over
@@ -38,7 +38,7 @@ class InputService(Service):
     its exceptions and sends no heartbeats meanwhile. It only notes what happened; `_run` acts on it.
     """
 
-    mundane_level = "debug"
+    logger = FRAMEWORK
 
     def __init__(
         self,

@@ -60,6 +60,10 @@ def configure_logs(settings: Settings) -> None:
         logging.getLogger(name).setLevel(max(level, root.level))
 
 
+FRAMEWORK = logging.getLogger("faust.role")
+"""What Faust and mode say of an app's or service's own doings: for their debuggers only, so kept quiet."""
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of one module; it may be made before `configure_logs`, and is used after it."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

@@ -10,7 +10,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 RECORDS_IN = Counter("stepwatch_records_in", "Records read from an input topic and accounted for.", ["topic"])
 VERDICTS = Counter("stepwatch_verdicts", "Revisions of verdicts published.", ["verdict"])
-ALERTS = Counter("stepwatch_alerts", "Changes of alerts published.", ["kind"])
+ALERTS = Counter("stepwatch_alerts", "Changes of alerts published, by the state after it.", ["state"])
 DEAD_LETTERS = Counter("stepwatch_dead_letters", "Records that could not be taken, by error.", ["error"])
 LATE_EVIDENCE = Counter(
     "stepwatch_late_evidence", "Evidence that arrived after an action that it speaks of had closed."
@@ -36,6 +36,9 @@ PARTITIONS_OWNED = Gauge("stepwatch_partitions_owned", "Partitions that this wor
 POLICY_SETS = Gauge("stepwatch_policy_sets", "Policy sets known.")
 POLICIES_AGE = Gauge("stepwatch_policies_age_seconds", "Since the policies topic was last read to its end.")
 
+_LABELS_MAX = 100
+"""Of one metric: a producer chooses the types that are skipped, and each label is kept for ever."""
+_seen: dict[str, set[str]] = {}
 _LABELLED = {"verdicts": VERDICTS, "alerts": ALERTS, "dead_letters": DEAD_LETTERS, "skipped": SKIPPED}
 
 
@@ -47,9 +50,19 @@ def add_counts(counts: Mapping[str, int]) -> None:
     """
     for name, increment in counts.items():
         family, _, label = name.partition(".")
+        if name == "records_in":
+            continue  # the task counts them by topic
         if label and family in _LABELLED:
-            _LABELLED[family].labels(label).inc(increment)
+            _LABELLED[family].labels(_bounded(family, label)).inc(increment)
         elif name == "late_evidence":
             LATE_EVIDENCE.inc(increment)
         else:
             COUNTED.labels(name).inc(increment)
+
+
+def _bounded(family: str, label: str) -> str:
+    seen = _seen.setdefault(family, set())
+    if label not in seen and len(seen) >= _LABELS_MAX:
+        return "other"
+    seen.add(label)
+    return label

@@ -18,7 +18,7 @@ from stepwatch.agents import metrics
 from stepwatch.agents.clients import close_client, open_producer, open_reader
 from stepwatch.agents.errors import PoliciesRefused
 from stepwatch.agents.health import Health
-from stepwatch.agents.logs import get_logger
+from stepwatch.agents.logs import FRAMEWORK, get_logger
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.policy import PolicyRecord, PolicyText
 from stepwatch.streams.sets import PolicyRefused, PolicySets, load_files, set_digest, sets_from_records
@@ -149,7 +149,7 @@ class PolicyService(Service):
         sets: all sets known; None before the first.
     """
 
-    mundane_level = "debug"
+    logger = FRAMEWORK
 
     def __init__(
         self,

@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     secret is never printed: `repr` shows stars.
     """
 
-    model_config = SettingsConfigDict(env_prefix="STEPWATCH_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="STEPWATCH_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     # Kafka
     kafka_bootstrap: str = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -201,13 +202,21 @@ def build_store(settings: Settings) -> RoleApp:
     return app
 
 
+def prepare(settings: Settings) -> None:
+    """Set up log lines for a process that runs this role."""
+    configure_logs(settings)
+    # They report each attempt of each connection; what matters of it is said here, once.
+    for name in ("clickhouse_connect", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 async def run_store(settings: Settings) -> int:
     """Run the role in the running event loop until it is told to stop or fails; returns the exit status."""
-    configure_logs(settings)
+    prepare(settings)
     return await run_app(build_store(settings))
 
 
 def main(settings: Settings) -> int:
     """Run the role as this process; returns the exit status."""
-    configure_logs(settings)
+    prepare(settings)
     return run_role(build_store, settings)

@@ -173,11 +173,7 @@ async def _starts(
 async def _refuse_lost_state(settings: Settings, partition: int) -> None:
     """Without state, the group's offsets (kept for lag tools) must say that nothing was ever read."""
     inputs = [TopicPartition(topic, partition) for topic in settings.topics.inputs]
-    admin = await open_admin(settings)
-    try:
-        offsets = await admin.list_consumer_group_offsets(settings.group("correlate"), partitions=inputs)
-    finally:
-        await close_client(admin)
+    offsets = await _group_offsets(settings, inputs)
     read = {tp.topic: meta.offset for tp, meta in offsets.items() if meta.offset > 0}
     if read and not settings.accepts_loss(token := f"{settings.topics.state}-{partition}@0"):
         raise TakeoverRefused(
@@ -187,6 +183,25 @@ async def _refuse_lost_state(settings: Settings, partition: int) -> None:
             "or judge anew all that the inputs still hold (revisions begin again at 1) by starting once with "
             f"{_decision(token)}"
         )
+
+
+async def _group_offsets(settings: Settings, inputs: list[Any]) -> dict[Any, Any]:
+    admin = await open_admin(settings)
+    give_up = time.monotonic() + settings.start_timeout_ms / 1000
+    try:
+        while True:
+            try:
+                offsets: dict[Any, Any] = await admin.list_consumer_group_offsets(
+                    settings.group("correlate"), partitions=inputs
+                )
+                return offsets
+            except KafkaError as error:
+                # A new cluster makes its topic of offsets when the first group asks for its coordinator.
+                if not error.retriable or time.monotonic() >= give_up:
+                    raise
+            await asyncio.sleep(0.1)
+    finally:
+        await close_client(admin)
 
 
 def _require_gap(settings: Settings, tp: Any, position: int, begin: int) -> None:

@@ -172,6 +172,7 @@ def trouble_of(error: BaseException) -> Trouble | None:
 def words_of(error: BaseException) -> str:
     """What the server or the client said, in a line of at most 300 characters, without the server's stack."""
     text = str(error).strip() or type(error).__name__
-    found = re.search(r"DB::Exception: (.*)", text)
+    # The server's words; or what the system said, which the client wraps in a page of its own.
+    found = re.search(r"DB::Exception: (.*)", text) or re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
     line = (found[1] if found else text.splitlines()[0]).partition(" (version ")[0].strip()
     return line if len(line) <= 300 else line[:299] + "…"

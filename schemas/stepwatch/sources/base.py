@@ -206,7 +206,7 @@ def row_digest(row: Mapping[str, Any]) -> str:
     try:
         value = msgspec.json.encode(row, order="sorted")
     except RecursionError:
-        # Just shallow enough to be read, too deep to be written: what the row says at its top tells it from others.
+        # Just shallow enough to be read, too deep to be written: its top tells it from others.
         value = msgspec.json.encode({k: v for k, v in row.items() if isinstance(v, str)}, order="sorted")
     return "sha256:" + hashlib.sha256(value).hexdigest()[:32]
 

@@ -136,10 +136,10 @@ def _under(value: Any, path: str) -> str:
     """The names at a path, joined by commas; lists on the way are gone through."""
     if not value:
         return ""
-    if isinstance(value, dict) and isinstance(name := value.get(path, ""), str):
-        # Nearly all: a text at the top, or nothing and no dot to go deeper.
-        if name or "." not in path:
-            return ident(name)
+    # Nearly always a text at the top, or nothing there and no dot to go deeper.
+    name = value.get(path, "") if isinstance(value, dict) else None
+    if isinstance(name, str) and (name or "." not in path):
+        return ident(name)
     values = _flat([value])
     for key in path.split("."):
         values = _flat([one.get(key) for one in values if isinstance(one, dict)])

@@ -1,6 +1,9 @@
 -- Every statement may run again after a crash: IF NOT EXISTS or OR REPLACE, names without a database.
 -- Why two tables: `audit` is sorted by subject (histories, timelines), `audit_latest` by time (dashboards); FINAL on
 -- the latter answers 4 to 10 times faster than an argMax over the former.
+-- Why `time` is in the keys although the contract's key has none: without it FINAL reads every month for a question
+-- about one day. An action's time never changes; only two bodies under one id with two times, the first of which no
+-- policy matched (contract section 3, the limit for memory), are two rows.
 -- Why no TTL: what is forgotten after how long is the operator's decision; whole months can be dropped.
 
 CREATE TABLE IF NOT EXISTS audit (
