@@ -224,7 +224,7 @@ class Alerting:
         """The rows of all alerts that have changed since the last call, at most one each.
 
         Args:
-            log_time_us: of the authentications input.
+            log_time_us: the later of both inputs, for `expired` only.
             now_us: the worker's wall clock, for `opened_at`, `updated_at` and the two durations only.
         """
         for alert_id in sorted(self.dirty):

@@ -145,7 +145,7 @@ def alert_key(alert: Alert) -> bytes:
 
 def settle_alerts(partition: Partition, now_us: int) -> None:
     """Write each alert that has changed, at most one version a batch."""
-    for standing, row in partition.alerting.settle(partition.evidence_us, now_us):
+    for standing, row in partition.alerting.settle(max(partition.actions_us, partition.evidence_us), now_us):
         alert = standing.alert
         partition.effects.alerts.append((alert_key(alert), row))
         partition.effects.count(f"alerts.{alert.state}")
