@@ -176,13 +176,27 @@ def _verdict(row: dict[str, Any]) -> dict[str, Any]:
     nearest = json.loads(row["nearest_miss"]) if row["nearest_miss"] else None
     if nearest is not None:
         del nearest["sentence"]
-    shown = {name: row[name] for name in ("tenant", "subject", "source", "action_id", "verdict", "reason", "policy")}
+    shown = {
+        name: row[name]
+        for name in ("tenant", "subject", "source", "action_id", "verdict", "reason", "policy")
+    }
     return {**shown, "verification": row["verification"] or None, "nearest_miss": nearest}
 
 
 def open_alerts_of(outputs: Outputs) -> list[dict[str, Any]]:
     """The alerts that are open, in the form of `replay --json`; silence of sources is left out."""
-    names = ("alert_id", "tenant", "subject", "policy", "severity", "reason", "count", "actions", "first_time", "last_time")
+    names = (
+        "alert_id",
+        "tenant",
+        "subject",
+        "policy",
+        "severity",
+        "reason",
+        "count",
+        "actions",
+        "first_time",
+        "last_time",
+    )
     return [
         {"alert": last["kind"], **{name: last[name] for name in names}}
         for last in (versions[-1] for versions in outputs.alerts.values())

@@ -22,7 +22,9 @@ def to_structured(value: bytes, headers: Sequence[tuple[str, bytes]]) -> bytes:
     Raises:
         ValueError: the body is no JSON, or a header no UTF-8.
     """
-    attributes: dict[str, object] = {name[len(PREFIX) :]: raw.decode() for name, raw in headers if name.startswith(PREFIX)}
+    attributes: dict[str, object] = {
+        name[len(PREFIX) :]: raw.decode() for name, raw in headers if name.startswith(PREFIX)
+    }
     attributes.pop("data", None)
     body = json.loads(value.decode()) if value else {}
     if isinstance(body, dict) and "specversion" in body:

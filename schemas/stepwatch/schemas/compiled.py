@@ -13,8 +13,8 @@ from typing import Any, get_args, get_origin
 import msgspec
 from pydantic import BaseModel
 
-from stepwatch.schemas.audit import AuditRow, EvidenceRow
 from stepwatch.schemas.alerts import AlertRow
+from stepwatch.schemas.audit import AuditRow, EvidenceRow
 from stepwatch.schemas.events import Data
 
 

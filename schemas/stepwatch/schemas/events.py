@@ -68,7 +68,9 @@ def _without_empty(value: object) -> object:
 
 
 def _number(value: object) -> object:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)):
+    if value is None or (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    ):
         return value
     raise ValueError(f"expected a finite number, got {_named(value)}")
 
@@ -80,7 +82,6 @@ def _named(value: object) -> str:
 
 Text = Annotated[str | None, BeforeValidator(_absent)]
 """A string; null and `""` are absent."""
-
 
 
 class _Part(BaseModel):
@@ -127,7 +128,8 @@ class Data(_Part):
     outcome: Text = None
     transaction: Text = None
     token: Annotated[dict[str, Any] | None, BeforeValidator(_absent)] = Field(
-        None, description="claims of the access token presented: evidence on record, its members are not checked"
+        None,
+        description="claims of the access token presented: evidence on record, its members are not checked",
     )
     decision: Annotated[Decision | None, BeforeValidator(_absent)] = None
     verification: Text = None

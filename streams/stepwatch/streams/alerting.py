@@ -57,7 +57,15 @@ class Bucket(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(
-        cls, tenant: str, kind: str, subject: str, policy: str, dedup_us: int, time_us: int, source: str, event_id: str
+        cls,
+        tenant: str,
+        kind: str,
+        subject: str,
+        policy: str,
+        dedup_us: int,
+        time_us: int,
+        source: str,
+        event_id: str,
     ) -> Bucket:
         """The bucket of a member with that time (or that arrival, where it came too late)."""
         if dedup_us == 0:

@@ -21,7 +21,9 @@ from stepwatch.streams.patterns.view import EvidencePattern, View, limit_of, may
 from stepwatch.streams.waiting import SubjectKey
 
 
-def weigh_evidence(partition: Partition, ledger: Ledger, subject: SubjectKey, news: list[Fact | Action]) -> None:
+def weigh_evidence(
+    partition: Partition, ledger: Ledger, subject: SubjectKey, news: list[Fact | Action]
+) -> None:
     """Look again at every anchor that an event of the batch may concern."""
     everything = View(ledger, partition.sets, 2**62)
     for pattern in EVIDENCE_PATTERNS:

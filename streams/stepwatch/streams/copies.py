@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from stepwatch.streams.decode import ACTION, Event, body_hash
+from stepwatch.streams.facts import Action, Fact, Remembered
 from stepwatch.streams.ledger import Ledger
 
 
@@ -21,6 +22,7 @@ def seen(event: Event, ledger: Ledger | None) -> Seen:
     if ledger is None:
         return Seen.NEW
     key = (event.source, event.id)
+    known: Action | Remembered | Fact | None
     if event.family == ACTION:
         known = ledger.kept.get(key) or ledger.remembered.get(key)
     else:

@@ -213,7 +213,9 @@ class Correlator:
         done = self.known.alerting.respond(response)
         self.known.effects.count("responses.applied" if done else "responses.without_effect")
 
-    def _dead_letter(self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault) -> None:
+    def _dead_letter(
+        self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault
+    ) -> None:
         effects = self.known.effects
         effects.count(f"dead_letters.{error}")
         headers = {

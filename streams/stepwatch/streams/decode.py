@@ -144,7 +144,9 @@ def _decode_fast(value: bytes, arrival_us: int | None, family: str | None) -> De
             raise _NotFast
     if data.auth_time is not None and int(data.auth_time) * SECOND_US > time_us + AHEAD_MAX_US:
         raise _NotFast
-    return Event(its_family, kind, tenant, subject, source, event_id, time_us, arrival_us, data, raw_data, value)
+    return Event(
+        its_family, kind, tenant, subject, source, event_id, time_us, arrival_us, data, raw_data, value
+    )
 
 
 def _known_tenant(tenant: str) -> str | None:
@@ -235,7 +237,9 @@ def _moment(event: dict[str, Any], name: str) -> int:
     return time_us
 
 
-def _judge_envelope(event: dict[str, Any], value: bytes, arrival_us: int | None, family: str | None) -> Decoded:
+def _judge_envelope(
+    event: dict[str, Any], value: bytes, arrival_us: int | None, family: str | None
+) -> Decoded:
     """Find the first fault in the contract's order, or accept."""
     event_id, source, kind = _text(event, "id"), _text(event, "source"), _text(event, "type")
     if not kind.startswith(ev.TYPE_PREFIX):
@@ -249,7 +253,9 @@ def _judge_envelope(event: dict[str, Any], value: bytes, arrival_us: int | None,
     if arrival_us is None:
         arrival_us = time_us if event.get("arrival") in (None, "") else _moment(event, "arrival")
     if time_us - arrival_us > AHEAD_MAX_US:
-        raise _Wrong("time", f"{(time_us - arrival_us) / SECOND_US:g} s after arrival; 10 minutes are allowed")
+        raise _Wrong(
+            "time", f"{(time_us - arrival_us) / SECOND_US:g} s after arrival; 10 minutes are allowed"
+        )
     data = event.get("data")
     if data is None or data == "":
         data = {}
@@ -261,7 +267,17 @@ def _judge_envelope(event: dict[str, Any], value: bytes, arrival_us: int | None,
     tenant = fast.tenant or "default"
     raw_data = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
     return Event(
-        its_family, kind, tenant, event["subject"], source, event_id, time_us, arrival_us, fast, raw_data, value
+        its_family,
+        kind,
+        tenant,
+        event["subject"],
+        source,
+        event_id,
+        time_us,
+        arrival_us,
+        fast,
+        raw_data,
+        value,
     )
 
 

@@ -13,10 +13,10 @@ from stepwatch.streams.alerts_of import policy_gap_member
 from stepwatch.streams.copies import Seen, seen
 from stepwatch.streams.decode import ACTION, Event, Heartbeat, body_hash, maps_of
 from stepwatch.streams.facts import Action, Fact, Remembered, address, fact_of
-from stepwatch.streams.moments import forget_from
 from stepwatch.streams.judge import EXEMPT, NOT_REQUIRED
 from stepwatch.streams.ledger import Ledger, between
 from stepwatch.streams.limits import SUBJECT_FACTS_MAX
+from stepwatch.streams.moments import forget_from
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns import policy_gap
 from stepwatch.streams.rows import Coordinates, action_row, evidence_row, outcome_of, sensitivity_of

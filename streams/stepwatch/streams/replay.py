@@ -128,7 +128,9 @@ def _plain_verdicts(partition: Partition) -> Iterator[Explained]:
         row = decoder.decode(encoded)
         if row.verdict in ("not_required", "exempt"):
             subject = (row.tenant, row.subject)
-            yield _verdict_row(subject, row.source, row.action_id, Decision(row.verdict, row.reason), row.policy)
+            yield _verdict_row(
+                subject, row.source, row.action_id, Decision(row.verdict, row.reason), row.policy
+            )
 
 
 def _verdict(subject: SubjectKey, ledger: Ledger, action: Action, decision: Decision) -> Explained:
@@ -139,7 +141,9 @@ def _verdict(subject: SubjectKey, ledger: Ledger, action: Action, decision: Deci
     return explained
 
 
-def _verdict_row(subject: SubjectKey, source: str, action_id: str, decision: Decision, policy: str) -> Explained:
+def _verdict_row(
+    subject: SubjectKey, source: str, action_id: str, decision: Decision, policy: str
+) -> Explained:
     nearest = decision.nearest
     row: Row = {
         "kind": "verdict",
@@ -176,7 +180,9 @@ def _alert(standing: Standing) -> Explained:
         "severity": max((member.severity for member in members), key=SEVERITY_ORDER.index),
         "reason": first.reason,
         "count": len(members),
-        "actions": [] if alert.kind == SOURCE_SILENCE else [member.id for member in members[:ALERT_ACTIONS_MAX]],
+        "actions": []
+        if alert.kind == SOURCE_SILENCE
+        else [member.id for member in members[:ALERT_ACTIONS_MAX]],
         "first_time": format_time(first.time_us),
         "last_time": format_time(last.time_us),
     }

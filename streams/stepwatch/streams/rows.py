@@ -14,7 +14,9 @@ from stepwatch.streams.judge import Decision
 ENGINE_VERSION = "0.1.0"
 """The version of the rules: rows of one version can be compared."""
 
-_NOTHING: Any = type("Nothing", (), {"__getattr__": lambda self, name: None, "__bool__": lambda self: False})()
+_NOTHING: Any = type(
+    "Nothing", (), {"__getattr__": lambda self, name: None, "__bool__": lambda self: False}
+)()
 
 
 class Coordinates(NamedTuple):

@@ -149,7 +149,9 @@ def settle_alerts(partition: Partition, now_us: int) -> None:
         alert = standing.alert
         partition.effects.alerts.append((alert_key(alert), row))
         partition.effects.count(f"alerts.{alert.state}")
-        moment_us = alert_forget_from(partition.sets, alert) if alert.state == RESOLVED else alert_moment(alert)
+        moment_us = (
+            alert_forget_from(partition.sets, alert) if alert.state == RESOLVED else alert_moment(alert)
+        )
         partition.alert_moments.add(moment_us, (alert.tenant, alert.subject), "", alert.alert_id)
         state.save_alert(partition.writes, alert)
     for alert_id, key in partition.alerting.dirty_members:

@@ -13,9 +13,9 @@ import msgspec
 
 from stepwatch.streams.alerting import RESOLVED, SOURCE_SILENCE, Alert, Member, Standing
 from stepwatch.streams.facts import Action, Fact, Key, Remembered
-from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.liveness import Liveness, Window
 from stepwatch.streams.logtime import LogTime
+from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.waiting import SubjectKey
 
@@ -152,7 +152,9 @@ def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]])
     return logs
 
 
-def _restore_item(partition: Partition, key: list[Any], value: bytes, members: list[tuple[str, Member]]) -> None:
+def _restore_item(
+    partition: Partition, key: list[Any], value: bytes, members: list[tuple[str, Member]]
+) -> None:
     kind = key[0]
     if kind == _ALERT:
         partition.alerting.standing[key[1]] = Standing(_read(value, Alert))
@@ -174,7 +176,8 @@ def _restore_moments(partition: Partition) -> None:
     """Wait again for all that was waited for; every open action is judged again with the first batch."""
     sets = partition.sets
     for subject, ledger in partition.ledgers.items():
-        for item in (*ledger.facts.values(), *ledger.remembered.values(), *ledger.kept.values()):
+        items: list[Fact | Remembered | Action] = [*ledger.facts.values(), *ledger.remembered.values()]
+        for item in (*items, *ledger.kept.values()):
             if isinstance(item, Action) and not item.closed:
                 partition.closing.add(item.closes_us, subject, *item.key)
                 partition.again.setdefault(subject, set()).add(item.key)

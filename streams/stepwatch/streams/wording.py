@@ -105,10 +105,19 @@ PATTERNS = {
         "a proof was given within 10 minutes of at least 5 unanswered challenges",
     ),
     "otp_guessing": ("codes are being guessed", "at least 10 failed step-ups in 5 minutes"),
-    "replayed_code": ("one code was accepted twice", "the same credential and time step proved two things within 24 hours"),
-    "denied_then_acted": ("said no, and the action happened", "a challenge was denied shortly before the action"),
+    "replayed_code": (
+        "one code was accepted twice",
+        "the same credential and time step proved two things within 24 hours",
+    ),
+    "denied_then_acted": (
+        "said no, and the action happened",
+        "a challenge was denied shortly before the action",
+    ),
     "self_approval": ("approved their own request", "the approver and the subject are the same person"),
-    "fresh_credential": ("acted with a new credential", "the credential of the proof was created less than 24 hours before"),
+    "fresh_credential": (
+        "acted with a new credential",
+        "the credential of the proof was created less than 24 hours before",
+    ),
     "policy_gap": (
         "no policy speaks of it",
         "a high-risk action, or one that the application wanted proved, that no policy matches",

@@ -14,5 +14,7 @@ BUCKET_US = DAY_US
 def holds(event: Event) -> bool:
     """No policy matches it, and it is on a high or critical resource or was decided `required`."""
     decision = event.data.decision
-    risky = sensitivity_of(event) in ("high", "critical") or (decision is not None and decision.result == "required")
+    risky = sensitivity_of(event) in ("high", "critical") or (
+        decision is not None and decision.result == "required"
+    )
     return risky and outcome_of(event) in ("success", "unknown")
