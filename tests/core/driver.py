@@ -61,7 +61,7 @@ class Log:
         Args:
             topic: one of `TOPICS.inputs`.
             event: an object to be written as JSON, the bytes themselves, or a tombstone.
-            at_us: append time, whole milliseconds; default: now. It may lie before the last one, as a broker's may.
+            at_us: append time, whole milliseconds; default: now. It may lie before the last one.
             key: of the record; default: `tenant/subject` as the event says them.
             headers: of the record.
         """

@@ -1,8 +1,9 @@
-"""The law: whatever the order, the copies, the batch borders and the restarts, the last revision is the batch's verdict."""
+"""The law: whatever the order, copies, batch borders and restarts, the last revision is the batch's verdict."""
 
 import json
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -94,7 +95,7 @@ def test_revisions_count_from_one_without_gap_and_each_says_something_new(
         assert [row["revision"] for row in rows] == list(range(1, len(rows) + 1))
         assert all(row["event_data"] == "" for row in rows[1:])
         said = [(row["verdict"], row["reason"], row["verification"], row["nearest_miss"]) for row in rows]
-        assert all(one != next_one for one, next_one in zip(said, said[1:], strict=False))
+        assert all(one != next_one for one, next_one in pairwise(said))
     for versions in reader.outputs.alerts.values():
         assert [row["version"] for row in versions] == list(range(1, len(versions) + 1))
 

@@ -21,6 +21,8 @@ from stepwatch.streams.effects import DeadLetter, Effects
 
 POSITION = b"\0position|"
 REFUSED = b"not json"
+UNSEEN = b"nothing follows"
+"""A record that moves the position and nothing else."""
 _MASK = (1 << 61) - 1
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
@@ -85,7 +87,7 @@ class StandIn:
         audit = effects.audit
         counts = self.counts
         for record in records:
-            if record.offset < position:
+            if record.offset < position or record.value == UNSEEN:
                 continue
             if record.value == REFUSED:
                 where = [("topic", topic.encode()), ("offset", str(record.offset).encode())]
@@ -98,9 +100,7 @@ class StandIn:
         self.log_times[topic] = max(self.log_times.get(topic, 0), records[-1].timestamp * 1000)
         effects.state = [(key, _encode(value)) for key, value in changed.items()]
         self._wait(topic, effects)
-        effects.state.append(
-            (POSITION + topic.encode(), _encode([self.positions[topic], self.log_times[topic]]))
-        )
+        effects.state.append((POSITION + topic.encode(), _encode([self.positions[topic], self.log_times[topic]])))
         effects.count("taken", len(records))
         return effects
 
@@ -122,9 +122,7 @@ def main() -> int:
     prepare(settings)
     grace_us = int(os.environ.get("STANDIN_GRACE_US", "0"))
     return run_role(
-        lambda s: build_correlate(
-            s, lambda partition, restored: StandIn(partition, s.topics, restored, grace_us)
-        ),
+        lambda s: build_correlate(s, lambda partition, restored: StandIn(partition, s.topics, restored, grace_us)),
         settings,
     )
 

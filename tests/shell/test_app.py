@@ -137,9 +137,7 @@ class Stopping(Service):
 
 
 @pytest.mark.parametrize(("which", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_stops_the_process_after_its_services_have_stopped(
-    which: signal.Signals, status: int
-) -> None:
+def test_a_signal_stops_the_process_after_its_services_have_stopped(which: signal.Signals, status: int) -> None:
     async def story() -> int:
         app = app_of()
         service = Stopping(beacon=app.beacon)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import NewTopic
+from aiokafka.admin import NewTopic, RecordsToDelete
 
 from stepwatch.agents.clients import close_client, open_admin, open_reader
+from stepwatch.agents.errors import PositionLost
 from stepwatch.agents.feeder import Feeder
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.task import Batch
@@ -123,5 +124,26 @@ def test_no_more_batches_are_on_their_way_than_the_task_can_soon_take(kafka: str
             on_their_way = batches.qsize()
             assert on_their_way == 6
             await take(batches, 2000)
+
+    asyncio.run(story())
+
+
+def test_a_position_that_was_deleted_meanwhile_ends_the_reading_in_words(kafka: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        settings = await settings_of(kafka, tmp_path)
+        topic = settings.topics.actions
+        await fill(settings, topic, range(BEGIN_MS, BEGIN_MS + 10))
+        admin = await open_admin(settings)
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=6)})
+        await close_client(admin)
+        tp = TopicPartition(topic, 0)
+        consumer = await open_reader(settings, [tp], auto_offset_reset="none")
+        consumer.seek(tp, 3)
+        consumer.resume(tp)
+        task: Any = Task()
+        feeder = Feeder(consumer, task, [topic], asyncio.Queue[Batch]().put, 10)
+        with pytest.raises(PositionLost, match=f"{topic}-0@3 was to be read next"):
+            await asyncio.wait_for(feeder.run(), 20)
+        await close_client(consumer)
 
     asyncio.run(story())

@@ -108,9 +108,7 @@ def test_a_faulty_file_is_refused_with_its_line_and_nothing_is_published(kafka: 
     async def story() -> None:
         settings = await topics_of(kafka, tmp_path)
         with pytest.raises(PoliciesRefused, match=r"bad\.yaml:2: policies\[0\]") as refused:
-            await publish_policies(
-                settings, write(tmp_path / "p", bad=ONE.replace("match:", "macht:"), one=TWO)
-            )
+            await publish_policies(settings, write(tmp_path / "p", bad=ONE.replace("match:", "macht:"), one=TWO))
         assert refused.value.exit_status == 2
         assert await read(settings, settings.topics.policies, 1) == []
 

@@ -53,9 +53,7 @@ def test_the_first_owner_begins_at_the_begin_of_every_input(kafka: str, tmp_path
     asyncio.run(story())
 
 
-def test_the_next_owner_goes_on_where_the_last_commit_ended_with_its_state(
-    kafka: str, tmp_path: Path
-) -> None:
+def test_the_next_owner_goes_on_where_the_last_commit_ended_with_its_state(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings = await settings_with_records(kafka, tmp_path)
         first = await own(settings)
@@ -90,9 +88,7 @@ def test_the_former_owner_is_refused_by_the_broker_and_nothing_of_it_becomes_vis
     asyncio.run(story())
 
 
-def test_the_sweep_leaves_no_open_transaction_and_no_record_that_anybody_sees(
-    kafka: str, tmp_path: Path
-) -> None:
+def test_the_sweep_leaves_no_open_transaction_and_no_record_that_anybody_sees(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings = await settings_with_records(kafka, tmp_path)
         hanging = Transaction(settings, 0)
@@ -104,9 +100,7 @@ def test_the_sweep_leaves_no_open_transaction_and_no_record_that_anybody_sees(
         assert await last_stable(settings, settings.topics.audit) == 0
         owned = await own(settings)
         for topic in owned.transaction.outputs:
-            assert await last_stable(settings, topic) == await last_stable(
-                settings, topic, "read_uncommitted"
-            )
+            assert await last_stable(settings, topic) == await last_stable(settings, topic, "read_uncommitted")
             assert [r for r in await read(settings, topic) if r.partition == 0] == []
             assert len(await read(settings, topic, isolation="read_uncommitted")) >= 1
         await owned.transaction.close()

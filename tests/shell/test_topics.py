@@ -11,8 +11,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stepwatch.agents.clients import close_client, open_admin
 from stepwatch.agents.errors import TopicsWrong
+from stepwatch.agents.policies import publish_policies, read_sets
 from stepwatch.agents.settings import Settings
-from stepwatch.agents.topics import check_topics, create_topics, require_topics
+from stepwatch.agents.topics import check_topics, create_topics, require_topics, retention_needed_ms
 from tests.live.harness import new_settings
 
 pytestmark = pytest.mark.live
@@ -32,9 +33,7 @@ async def config_of(settings: Settings, name: str) -> dict[str, str]:
     return {entry[0]: entry[1] for entry in response.resources[0][4]}
 
 
-def test_what_create_creates_check_finds_right_and_a_second_create_does_nothing(
-    kafka: str, tmp_path: Path
-) -> None:
+def test_what_create_creates_check_finds_right_and_a_second_create_does_nothing(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings = new_settings(kafka, tmp_path)
         assert len(await create_topics(settings)) == 9
@@ -75,9 +74,7 @@ def test_an_input_with_the_producers_times_is_found_and_repaired_without_losing_
     asyncio.run(story())
 
 
-def test_another_number_of_partitions_is_refused_because_no_command_may_change_it(
-    kafka: str, tmp_path: Path
-) -> None:
+def test_another_number_of_partitions_is_refused_because_no_command_may_change_it(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings = new_settings(kafka, tmp_path)
         await make(settings, settings.topics.responses, 3, message_timestamp_type="LogAppendTime")
@@ -89,9 +86,7 @@ def test_another_number_of_partitions_is_refused_because_no_command_may_change_i
     asyncio.run(story())
 
 
-def test_dead_letters_must_take_whatever_the_largest_input_takes_and_its_headers(
-    kafka: str, tmp_path: Path
-) -> None:
+def test_dead_letters_must_take_whatever_the_largest_input_takes_and_its_headers(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings = new_settings(kafka, tmp_path)
         await make(
@@ -110,6 +105,37 @@ def test_dead_letters_must_take_whatever_the_largest_input_takes_and_its_headers
     asyncio.run(story())
 
 
+def test_inputs_must_be_kept_as_long_as_the_published_policies_look_back(kafka: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        settings = new_settings(kafka, tmp_path)
+        await create_topics(settings)
+        policies = tmp_path / "long.yaml"
+        policies.write_text("version: 1\ndefaults: {lookback: 30d, accept_late: 2d, grace: 0s}\npolicies: []\n")
+        await publish_policies(settings, [policies])
+        sets = await read_sets(settings)
+        assert sets is not None
+        needed_ms = retention_needed_ms(sets)
+        assert needed_ms == (32 * 24 + 1) * 3_600_000
+        problems = await check_topics(settings, needed_ms)
+        assert [problem.topic for problem in problems] == list(settings.topics.inputs)
+        assert f"retention.ms is 604800000, must be at least {needed_ms}" in str(problems[0])
+        await create_topics(settings)
+        assert await check_topics(settings, needed_ms) == []
+
+    asyncio.run(story())
+
+
+def test_an_input_that_is_kept_for_ever_is_kept_long_enough(kafka: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        settings = new_settings(kafka, tmp_path)
+        for topic in settings.topics.inputs:
+            await make(settings, topic, 2, message_timestamp_type="LogAppendTime", retention_ms="-1")
+        await create_topics(settings)
+        assert await check_topics(settings, 10**12) == []
+
+    asyncio.run(story())
+
+
 def test_settings_that_are_stricter_than_needed_are_left_as_they_are(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings = new_settings(kafka, tmp_path)
@@ -121,8 +147,6 @@ def test_settings_that_are_stricter_than_needed_are_left_as_they_are(kafka: str,
             min_compaction_lag_ms=str(30 * 86_400_000),
         )
         await create_topics(settings)
-        assert (await config_of(settings, settings.topics.alerts))["min.compaction.lag.ms"] == str(
-            30 * 86_400_000
-        )
+        assert (await config_of(settings, settings.topics.alerts))["min.compaction.lag.ms"] == str(30 * 86_400_000)
 
     asyncio.run(story())

@@ -81,9 +81,7 @@ def test_a_dead_letter_larger_than_a_batch_goes_through_between_others(kafka: st
     asyncio.run(story())
 
 
-def test_a_record_that_the_broker_refuses_fails_the_whole_batch_and_not_in_silence(
-    kafka: str, tmp_path: Path
-) -> None:
+def test_a_record_that_the_broker_refuses_fails_the_whole_batch_and_not_in_silence(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings, transaction = await opened(kafka, tmp_path)
         effects = Effects()

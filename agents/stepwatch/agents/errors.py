@@ -60,6 +60,12 @@ class TakeoverRefused(RoleError):
     retriable = False
 
 
+class PositionLost(RoleError):
+    """Retention deleted what was to be read next while a worker ran; the next take-over says what to do."""
+
+    code = "position_lost"
+
+
 class SweepFailed(RoleError):
     """A transaction of a former owner still hangs after the sweep (DESIGN section 7)."""
 

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
+from stepwatch.agents.errors import PositionLost
 from stepwatch.agents.task import Batch, PartitionTask
 
 _IN_FLIGHT = 6
@@ -54,8 +56,19 @@ class Feeder:
         """Feed until cancelled.
 
         Raises:
-            KafkaError: reading failed; OffsetOutOfRangeError where the position was deleted meanwhile.
+            PositionLost: what was to be read next was deleted meanwhile.
+            KafkaError: reading failed.
         """
+        try:
+            await self._feed()
+        except OffsetOutOfRangeError as error:
+            where = ", ".join(f"{tp.topic}-{tp.partition}@{offset}" for tp, offset in error.args[0].items())
+            raise PositionLost(
+                f"{where} was to be read next, but the log does not hold it any more. This worker starts again, and "
+                "its take-over says what was lost; lengthen retention.ms, or add workers if they lag behind"
+            ) from error
+
+    async def _feed(self) -> None:
         while True:
             await self._slots.acquire()
             tp, records = await self._oldest()
@@ -68,9 +81,7 @@ class Feeder:
             missing = [tp for tp in self._tps if tp not in self._held]
             if missing:
                 wait_ms = _POLL_MS if waiting_since or not self._held else 0
-                got = await self._consumer.getmany(
-                    *missing, timeout_ms=wait_ms, max_records=self._batch_records
-                )
+                got = await self._consumer.getmany(*missing, timeout_ms=wait_ms, max_records=self._batch_records)
                 self._held.update(got)
                 missing = [tp for tp in missing if tp not in got]
             if not self._held:

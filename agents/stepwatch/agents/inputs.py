@@ -22,7 +22,7 @@ from stepwatch.agents.policies import PolicyService
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.takeover import Build, take_over
 from stepwatch.agents.task import Batch, PartitionTask
-from stepwatch.agents.topics import require_topics
+from stepwatch.agents.topics import require_topics, retention_needed_ms
 
 log = get_logger(__name__)
 _TAKEOVERS_AT_ONCE = 4
@@ -95,9 +95,7 @@ class InputService(Service):
         }
         if offsets and self._consumer is not None:
             try:
-                await asyncio.wait_for(
-                    self._consumer.commit(offsets), self._settings.request_timeout_ms / 1000
-                )
+                await asyncio.wait_for(self._consumer.commit(offsets), self._settings.request_timeout_ms / 1000)
             except (KafkaError, IllegalStateError, TimeoutError) as error:
                 log.debug("offsets for lag tools were not committed", error=str(error))
 
@@ -110,6 +108,7 @@ class InputService(Service):
     def assigned(self, partitions: Iterable[Any]) -> None:
         """Note what Kafka gave us, and read none of it before it is taken over."""
         self._assigned = frozenset(partitions)
+        self._health.waits("inputs", "taking over partitions")
         assert self._consumer is not None
         self._consumer.pause(*self._assigned)
         self._changed.set()
@@ -122,7 +121,7 @@ class InputService(Service):
         await asyncio.gather(*(owner.close() for owner in owners.values()))
 
     async def on_stop(self) -> None:
-        """Commit what is begun, say how far we are, leave the group."""
+        """Finish what is begun, leave the group."""
         tasks = list(self.tasks)
         await self.release()
         if tasks:
@@ -136,7 +135,8 @@ class InputService(Service):
         self._health.waits("inputs", "waiting for Kafka")
         await require_topics(self._settings)
         self._health.waits("inputs", "waiting for a policy set")
-        await self._policies.first()
+        sets = await self._policies.first()
+        await require_topics(self._settings, retention_needed_ms(sets))
         self._health.waits("inputs", "waiting for partitions")
         self._producer = await open_producer(self._settings)
         await open_client(self._new_consumer, self._settings)
@@ -196,20 +196,19 @@ class InputService(Service):
             consumer.seek(tps[-1], offset)
         consumer.resume(*tps)
         task = PartitionTask(self._settings, owned.transaction, owned.correlator, self._policies.fresh)
-        # What was restored lives as long as this process: keep the collector from walking it again and again.
-        gc.collect()
-        gc.freeze()
         return task
 
     def _taken_over(self) -> None:
         if all(owner.task is not None for owner in self._owners.values()):
+            # What was restored lives long: keep the collector from walking it again and again.
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
             self._health.works("inputs")
 
     def _feeder(self, task: PartitionTask) -> Feeder:
         assert self._consumer is not None
-        return Feeder(
-            self._consumer, task, self._settings.topics.inputs, self._put, self._settings.batch_records
-        )
+        return Feeder(self._consumer, task, self._settings.topics.inputs, self._put, self._settings.batch_records)
 
 
 class _Owner:
@@ -228,9 +227,7 @@ class _Owner:
         task = await self._service._take_over(self.partition)
         self.task = task
         self._working = asyncio.create_task(task.run(), name=f"task of {self.partition}")
-        self._feeding = asyncio.create_task(
-            self._service._feeder(task).run(), name=f"feeder of {self.partition}"
-        )
+        self._feeding = asyncio.create_task(self._service._feeder(task).run(), name=f"feeder of {self.partition}")
         self._watch(self._working)
         self._watch(self._feeding)
         self._service._taken_over()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -58,6 +58,14 @@ def add_counts(counts: Mapping[str, int]) -> None:
             LATE_EVIDENCE.inc(increment)
         else:
             COUNTED.labels(name).inc(increment)
+
+
+def forget_partition(partition: int, topics: Sequence[str]) -> None:
+    """Show no more what only the owner of a partition knows."""
+    for gauge in (WAITING_ACTIONS, OPEN_ACTIONS):
+        gauge.remove_by_labels({"partition": str(partition)})
+    for topic in topics:
+        LOG_TIME_LAG.remove_by_labels({"topic": topic, "partition": str(partition)})
 
 
 def _bounded(family: str, label: str) -> str:

@@ -64,7 +64,7 @@ async def publish_policies(settings: Settings, paths: Sequence[Path], *, now: bo
         raise PoliciesRefused(str(refused)) from refused
     wanted = [[(Path(file.name).name, file.text) for file in policy_set.files] for policy_set in sets.sets]
     digests = [set_digest(texts) for texts in wanted]
-    there = [key.decode() for key in await _keys(settings)]
+    there = [key.decode() for key in (await _read_all(settings)).keys]
     # Keep what the topic already ends with: a restart with the same folder publishes nothing.
     known = max(k for k in range(len(digests) + 1) if there[len(there) - k :] == digests[:k])
     records = [_record(texts, now) for texts in wanted[known:]]
@@ -101,12 +101,20 @@ def _who() -> str:
         return ""
 
 
-async def _keys(settings: Settings) -> list[bytes]:
+async def read_sets(settings: Settings) -> PolicySets | None:
+    """The policy sets that the topic holds now; None where it holds none that is valid."""
+    try:
+        return sets_from_records((await _read_all(settings)).records)
+    except ValueError:
+        return None
+
+
+async def _read_all(settings: Settings) -> _Reader:
     reader = _Reader(settings)
     try:
         await reader.open()
         await reader.read_to_end()
-        return reader.keys
+        return reader
     finally:
         await reader.close()
 
@@ -214,9 +222,7 @@ class PolicyService(Service):
         if self.sets is not None:
             self._health.works("policies")
         else:
-            self._health.waits(
-                "policies", f"no policy set in {self._settings.topics.policies} yet: apply one"
-            )
+            self._health.waits("policies", f"no policy set in {self._settings.topics.policies} yet: apply one")
 
     def _learn(self, reader: _Reader) -> None:
         try:

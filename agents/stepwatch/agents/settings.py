@@ -36,14 +36,10 @@ class Settings(BaseSettings):
         default=None,
         description="PEM file of the authorities that sign the brokers' certificates; none: the system's.",
     )
-    kafka_ssl_cert: Path | None = Field(
-        default=None, description="PEM file of our certificate, for mutual TLS."
-    )
+    kafka_ssl_cert: Path | None = Field(default=None, description="PEM file of our certificate, for mutual TLS.")
     kafka_ssl_key: Path | None = Field(default=None, description="PEM file of our certificate's key.")
     kafka_ssl_key_password: SecretStr | None = Field(default=None, description="Password of that key.")
-    kafka_ssl_key_password_file: Path | None = Field(
-        default=None, description="File that holds that password."
-    )
+    kafka_ssl_key_password_file: Path | None = Field(default=None, description="File that holds that password.")
     kafka_ssl_check_hostname: bool = Field(
         default=True, description="Whether a broker's certificate must name the host that we connect to."
     )
@@ -52,9 +48,7 @@ class Settings(BaseSettings):
     )
     kafka_sasl_username: str = Field(default="", description="SASL user.")
     kafka_sasl_password: SecretStr | None = Field(default=None, description="SASL password.")
-    kafka_sasl_password_file: Path | None = Field(
-        default=None, description="File that holds the SASL password."
-    )
+    kafka_sasl_password_file: Path | None = Field(default=None, description="File that holds the SASL password.")
     kafka_replication: int = Field(
         default=1,
         ge=1,
@@ -101,9 +95,7 @@ class Settings(BaseSettings):
         ge=10,
         description="At most how often a pulse is written into a quiet partition, ms (contract section 2).",
     )
-    batch_records: int = Field(
-        default=4000, ge=1, description="The most records of one topic that a batch holds."
-    )
+    batch_records: int = Field(default=4000, ge=1, description="The most records of one topic that a batch holds.")
     position_events: int = Field(
         default=20_000,
         ge=1,
@@ -124,16 +116,12 @@ class Settings(BaseSettings):
     clickhouse_database: str = Field(default="stepwatch", description="Database of our tables.")
     clickhouse_user: str = Field(default="default", description="ClickHouse user.")
     clickhouse_password: SecretStr | None = Field(default=None, description="ClickHouse password.")
-    clickhouse_password_file: Path | None = Field(
-        default=None, description="File that holds the ClickHouse password."
-    )
+    clickhouse_password_file: Path | None = Field(default=None, description="File that holds the ClickHouse password.")
     clickhouse_ca: Path | None = Field(
         default=None,
         description="PEM file of the authorities that sign ClickHouse's certificate; none: the system's.",
     )
-    clickhouse_cert: Path | None = Field(
-        default=None, description="PEM file of our certificate, for mutual TLS."
-    )
+    clickhouse_cert: Path | None = Field(default=None, description="PEM file of our certificate, for mutual TLS.")
     clickhouse_key: Path | None = Field(default=None, description="PEM file of our certificate's key.")
     clickhouse_verify: bool = Field(default=True, description="Whether ClickHouse's certificate is checked.")
 
@@ -148,12 +136,8 @@ class Settings(BaseSettings):
     correlate_web_port: int | None = Field(
         default=7301, ge=0, le=65535, description="Their port; 0 or none: not served."
     )
-    store_web_port: int | None = Field(
-        default=7302, ge=0, le=65535, description="The same, of the store role."
-    )
-    notify_web_port: int | None = Field(
-        default=7303, ge=0, le=65535, description="The same, of the notify role."
-    )
+    store_web_port: int | None = Field(default=7302, ge=0, le=65535, description="The same, of the store role.")
+    notify_web_port: int | None = Field(default=7303, ge=0, le=65535, description="The same, of the notify role.")
     log_format: Literal["console", "json"] = Field(
         default="console", description="Log lines for people or for machines."
     )

@@ -140,6 +140,7 @@ class PartitionTask:
             await asyncio.wait({running}, timeout=_FINISH_S)
         while not self._queue.empty():
             self._queue.get_nowait().acknowledge()
+        metrics.forget_partition(self.partition, self._settings.topics.inputs)
         await self._transaction.close()
 
     async def _next_batches(self) -> list[Batch]:

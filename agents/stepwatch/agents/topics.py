@@ -11,11 +11,14 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from stepwatch.agents.clients import close_client, open_admin
 from stepwatch.agents.errors import TopicsWrong
+from stepwatch.agents.policies import read_sets
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.topics import TopicSpec
+from stepwatch.streams.sets import PolicySets
 
 REPAIR = "stepwatch topics create"
-_AT_LEAST = frozenset({"min.compaction.lag.ms", "max.message.bytes"})
+_AT_LEAST = frozenset({"min.compaction.lag.ms", "max.message.bytes", "retention.ms"})
+_FOR_EVER = "-1"
 _AT_MOST = frozenset({"segment.ms"})
 _DEAD_LETTER_EXTRA_BYTES = 64 * 1024
 _DYNAMIC_TOPIC_CONFIG = 1
@@ -52,8 +55,12 @@ class _Found:
     """What was set on the topic itself: altering a topic must send these along or lose them."""
 
 
-async def check_topics(settings: Settings) -> list[TopicProblem]:
+async def check_topics(settings: Settings, retention_ms: int = 0) -> list[TopicProblem]:
     """What is wrong with the topics, in the order of contract section 2; empty: nothing.
+
+    Args:
+        settings: names, numbers, and where Kafka is.
+        retention_ms: the least that the inputs must be kept, as the policy sets ask (`retention_needed_ms`).
 
     Raises:
         KafkaAway, KafkaRefused: no answer, or no permission.
@@ -61,18 +68,18 @@ async def check_topics(settings: Settings) -> list[TopicProblem]:
     admin = await open_admin(settings)
     try:
         specs = settings.topics.specs()
-        return _problems(settings, await _find(admin, specs))
+        return _problems(settings, await _find(admin, specs), retention_ms)
     finally:
         await close_client(admin)
 
 
-async def require_topics(settings: Settings) -> None:
-    """Refuse to start where a topic is not as it must be.
+async def require_topics(settings: Settings, retention_ms: int = 0) -> None:
+    """Refuse to start where a topic is not as it must be; arguments as `check_topics`.
 
     Raises:
         TopicsWrong: names every problem and the command that repairs it.
     """
-    problems = await check_topics(settings)
+    problems = await check_topics(settings, retention_ms)
     if problems:
         raise TopicsWrong("\n".join(str(problem) for problem in problems))
 
@@ -80,7 +87,8 @@ async def require_topics(settings: Settings) -> None:
 async def create_topics(settings: Settings) -> list[str]:
     """Create what is missing and set what is set otherwise; returns one line for each thing done.
 
-    Nothing is deleted, and no number of partitions is changed: that would move subjects between workers.
+    Nothing is deleted, and no number of partitions is changed: that would move subjects between workers. Policy
+    sets that are published already say how long the inputs must be kept.
 
     Raises:
         TopicsWrong: what no command can repair, after everything else was done.
@@ -89,7 +97,8 @@ async def create_topics(settings: Settings) -> list[str]:
     try:
         specs = {spec.name: spec for spec in settings.topics.specs()}
         found = await _find(admin, tuple(specs.values()))
-        problems = _problems(settings, found)
+        sets = await read_sets(settings) if settings.topics.policies in found else None
+        problems = _problems(settings, found, 0 if sets is None else retention_needed_ms(sets))
         done = await _create(admin, settings, [specs[p.topic] for p in problems if p.missing])
         for problem in problems:
             if problem.config:
@@ -108,9 +117,7 @@ async def _find(admin: AIOKafkaAdminClient, specs: tuple[TopicSpec, ...]) -> dic
     there = {t["topic"]: len(t["partitions"]) for t in described if t["error_code"] != _UNKNOWN_TOPIC}
     if not there:
         return {}
-    responses = await admin.describe_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, name) for name in sorted(there)]
-    )
+    responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in sorted(there)])
     found = {}
     for response in responses:
         for code, message, _type, name, entries in response.resources:
@@ -121,7 +128,12 @@ async def _find(admin: AIOKafkaAdminClient, specs: tuple[TopicSpec, ...]) -> dic
     return found
 
 
-def _problems(settings: Settings, found: dict[str, _Found]) -> list[TopicProblem]:
+def retention_needed_ms(sets: PolicySets) -> int:
+    """How long the inputs must be kept for these sets: lookback + accept_late + grace + revise_within, ms."""
+    return -(-(sets.lookback_max_us + sets.accept_late_max_us + sets.horizon_max_us) // 1000)
+
+
+def _problems(settings: Settings, found: dict[str, _Found], retention_ms: int) -> list[TopicProblem]:
     problems = []
     for spec in settings.topics.specs():
         topic = found.get(spec.name)
@@ -131,10 +143,10 @@ def _problems(settings: Settings, found: dict[str, _Found]) -> list[TopicProblem
             continue
         if topic.partitions != want:
             problems.append(_wrong_partitions(spec, topic.partitions, want))
-        for key, value in _wanted_config(settings, spec, found).items():
+        for key, value in _wanted_config(settings, spec, found, retention_ms).items():
             have = topic.config.get(key, "")
             if not _holds(key, have, value):
-                words = f"{key} is {have or 'not set'}, must be {_bound(key)}{value}"
+                words = f"{key} is {have or 'not set'}, must be {_bound(key, value)}{value}"
                 problems.append(TopicProblem(spec.name, words, f"run `{REPAIR}`", config=((key, value),)))
     return problems
 
@@ -149,28 +161,28 @@ def _wrong_partitions(spec: TopicSpec, have: int, want: int) -> TopicProblem:
     return TopicProblem(spec.name, f"has {have} partitions, must have {want}", f"{repair}; then `{REPAIR}`")
 
 
-def _wanted_config(settings: Settings, spec: TopicSpec, found: dict[str, _Found]) -> dict[str, str]:
+def _wanted_config(settings: Settings, spec: TopicSpec, found: dict[str, _Found], retention_ms: int) -> dict[str, str]:
     config = dict(spec.config)
+    if spec.name in settings.topics.inputs and retention_ms:
+        config["retention.ms"] = str(retention_ms)
     if spec.name == settings.topics.dead_letters:
         # It must hold the largest record of any input, however those were set, and the headers that say why.
         inputs = [
-            int(found[name].config.get("max.message.bytes", "0"))
-            for name in settings.topics.inputs
-            if name in found
+            int(found[name].config.get("max.message.bytes", "0")) for name in settings.topics.inputs if name in found
         ]
-        wanted = max(
-            [*(size + _DEAD_LETTER_EXTRA_BYTES for size in inputs), int(config["max.message.bytes"])]
-        )
+        wanted = max([*(size + _DEAD_LETTER_EXTRA_BYTES for size in inputs), int(config["max.message.bytes"])])
         config["max.message.bytes"] = str(wanted)
     return config
 
 
-def _bound(key: str) -> str:
-    return "at least " if key in _AT_LEAST else "at most " if key in _AT_MOST else ""
+def _bound(key: str, value: str) -> str:
+    return "" if value == _FOR_EVER else "at least " if key in _AT_LEAST else "at most " if key in _AT_MOST else ""
 
 
 def _holds(key: str, have: str, want: str) -> bool:
-    if key in _AT_LEAST | _AT_MOST:
+    if key == "retention.ms" and have == _FOR_EVER:
+        return True
+    if key in _AT_LEAST | _AT_MOST and want != _FOR_EVER:
         if not have.lstrip("-").isdigit():
             return False
         return int(have) >= int(want) if key in _AT_LEAST else int(have) <= int(want)

@@ -53,11 +53,32 @@ def struct_of(model: type[BaseModel]) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"Fast{model.__name__}", fields, rename=renamed or None, kw_only=True, gc=False)
 
 
-class Envelope(msgspec.Struct, gc=False):
-    """The envelope of an event as it lies on the wire; `data` is left as bytes for the audit record.
+def rest_of_row(model: type[BaseModel], struct: type[msgspec.Struct], **said: object) -> bytes:
+    """The end of a JSON row: every column of the model that a struct of fewer columns does not write.
 
-    `arrival` is read from files only (contract section 1).
+    Args:
+        model: of the whole row.
+        struct: that writes its beginning.
+        said: columns with other values than their defaults.
+
+    Returns:
+        `,"column":value,...}`: what follows the struct's JSON without its closing brace.
     """
+    whole = struct_of(model)
+    written = set(struct.__struct_encode_fields__)
+    named = {field.name: field for field in msgspec.structs.fields(whole)}
+    columns = {}
+    for name, field in named.items():
+        if field.encode_name in written:
+            continue
+        default = [] if field.default_factory is list else field.default
+        columns[field.encode_name] = said.pop(name) if name in said else default
+    assert not said, f"no columns of the row's end: {said}"
+    return b"," + msgspec.json.encode(columns)[1:]
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """The envelope of an event as it lies on the wire; `data` is left as bytes for the audit record."""
 
     id: str | None = None
     source: str | None = None
@@ -65,6 +86,11 @@ class Envelope(msgspec.Struct, gc=False):
     time: str | None = None
     subject: str | None = None
     data: msgspec.Raw = msgspec.Raw()
+
+
+class FileEnvelope(Envelope, gc=False):
+    """The same in a file, where an event says its arrival itself (contract section 1)."""
+
     arrival: str | None = None
 
 
@@ -74,6 +100,7 @@ FastEvidenceRow: Any = struct_of(EvidenceRow)
 FastAlertRow: Any = struct_of(AlertRow)
 
 decode_envelope = msgspec.json.Decoder(Envelope).decode
+decode_file_envelope = msgspec.json.Decoder(FileEnvelope).decode
 decode_data = msgspec.json.Decoder(FastData).decode
 encode_json = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="sorted").encode

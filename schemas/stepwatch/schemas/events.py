@@ -68,9 +68,9 @@ def _without_empty(value: object) -> object:
 
 
 def _number(value: object) -> object:
-    if value is None or (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    ):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     raise ValueError(f"expected a finite number, got {_named(value)}")
 

@@ -43,9 +43,7 @@ def parse_duration(value: object) -> int:
     """
     form = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if form is None:
-        raise PydanticCustomError(
-            "duration", "expected one whole number and one unit of ms s m h d, like 90s"
-        )
+        raise PydanticCustomError("duration", "expected one whole number and one unit of ms s m h d, like 90s")
     duration_us = int(form[1]) * UNIT_US[form[2]]
     if duration_us > DURATION_MAX_US:
         raise PydanticCustomError("duration", "expected at most 36500d")
@@ -87,9 +85,7 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,18}(ms|s|m|h|d)$"}),
 ]
 """Microseconds; written `90s`, `5m`, `24h`."""
-Moment = Annotated[
-    int, BeforeValidator(_parse_moment), WithJsonSchema({"type": "string", "format": "date-time"})
-]
+Moment = Annotated[int, BeforeValidator(_parse_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 """Microseconds since 1970; written as an RFC 3339 time."""
 Name = Annotated[str, Field(min_length=1)]
 Pattern = Annotated[str, Field(min_length=1)]

@@ -19,8 +19,9 @@ _FORM = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
-_MINUTES_MAX = 4096
+_CACHED_MAX = 4096
 _minutes: dict[str, int] = {}
+_shown: dict[int, str] = {}
 
 
 def parse_time(text: str) -> int | None:
@@ -69,7 +70,7 @@ def _parse_slowly(text: str) -> int | None:
     if not 0 <= time_us < TIME_END_US:
         return None
     if not form[8] and minute_us >= 0:
-        if len(_minutes) >= _MINUTES_MAX:
+        if len(_minutes) >= _CACHED_MAX:
             _minutes.clear()
         if text[10] == "T":
             _minutes[text[:17]] = minute_us
@@ -82,7 +83,16 @@ def format_time(time_us: int) -> str:
     Args:
         time_us: microseconds since 1970; values outside the years 1 to 9999 are shown at that end.
     """
+    second, fraction = divmod(time_us, SECOND_US)
+    return f"{_shown.get(second) or _show_second(second)}{fraction:06d}Z"
+
+
+def _show_second(second: int) -> str:
     try:
-        return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds") + "Z"
+        shown = (_EPOCH + timedelta(seconds=second)).isoformat() + "."
     except OverflowError:
-        return "9999-12-31T23:59:59.999999Z" if time_us > 0 else "0001-01-01T00:00:00.000000Z"
+        shown = "9999-12-31T23:59:59." if second > 0 else "0001-01-01T00:00:00."
+    if len(_shown) >= _CACHED_MAX:
+        _shown.clear()
+    _shown[second] = shown
+    return shown

@@ -39,9 +39,7 @@ _OKTA_AUTHENTICATORS = (
     "Okta System Log, target AuthenticatorEnrollment, detailEntry.methodTypeUsed; Okta Authenticators API"
 )
 _OKTA_CONTEXT = "Okta System Log API, authenticationContext.credentialType"
-_AWS_SIGN_IN = (
-    "AWS CloudTrail User Guide, AWS Management Console sign-in events; IAM User Guide, MFA device ARNs"
-)
+_AWS_SIGN_IN = "AWS CloudTrail User Guide, AWS Management Console sign-in events; IAM User Guide, MFA device ARNs"
 _AWS_IDENTITY_CENTER = "AWS IAM Identity Center User Guide, Understanding IAM Identity Center sign-in events"
 
 
@@ -52,14 +50,10 @@ def _words(source: str, table: dict[str, tuple[str, ...]], key: bool = False) ->
 OKTA: Final[dict[str, Word]] = {
     # WebAuthn is proof of possession of a key that almost always sits in hardware (security key, secure
     # enclave, TPM). Where the row lists the verified properties, those decide (`key_words`).
-    **_words(
-        _OKTA_FACTORS, {"fido webauthn": ("hwk",), "webauthn": ("hwk",), "fido u2f": ("hwk",)}, key=True
-    ),
+    **_words(_OKTA_FACTORS, {"fido webauthn": ("hwk",), "webauthn": ("hwk",), "fido u2f": ("hwk",)}, key=True),
     **_words(_OKTA_FACTORS, {"u2f": ("hwk",), "windows hello": ("hwk",)}, key=True),
     # Okta Verify answers a push by signing with a key of the app.
-    **_words(
-        _OKTA_FACTORS, {"okta verify push": ("swk",), "push": ("swk",), "signed nonce": ("swk",)}, key=True
-    ),
+    **_words(_OKTA_FACTORS, {"okta verify push": ("swk",), "push": ("swk",), "signed nonce": ("swk",)}, key=True),
     **_words(
         _OKTA_FACTORS,
         {
@@ -113,12 +107,8 @@ OKTA: Final[dict[str, Word]] = {
         },
         key=True,
     ),
-    **_words(
-        _OKTA_AUTHENTICATORS, {"enter a code": ("otp",), "smart card": ("sc",), "smart card idp": ("sc",)}
-    ),
-    **_words(
-        _OKTA_CONTEXT, {"otp": ("otp",), "iwa": ("wia",), "assertion": (), "oauth2": (), "certificate": ()}
-    ),
+    **_words(_OKTA_AUTHENTICATORS, {"enter a code": ("otp",), "smart card": ("sc",), "smart card idp": ("sc",)}),
+    **_words(_OKTA_CONTEXT, {"otp": ("otp",), "iwa": ("wia",), "assertion": (), "oauth2": (), "certificate": ()}),
 }
 AWS: Final[dict[str, Word]] = {
     **_words(

@@ -119,12 +119,7 @@ def ident(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < 1 << 64 else ""
     name = text(value).strip()
-    if (
-        not name
-        or name.lower() in _NOBODY_NAMES
-        or not name.strip(".*?")
-        or (name[0] == "<" and name[-1] == ">")
-    ):
+    if not name or name.lower() in _NOBODY_NAMES or not name.strip(".*?") or (name[0] == "<" and name[-1] == ">"):
         return ""
     return name
 
@@ -224,9 +219,7 @@ def with_names(row: dict[str, Any], names: Mapping[str, str], probe: str) -> dic
     return {names.get(key, key): value for key, value in row.items()}
 
 
-def build_event(
-    kind: str, *, id: str, source: str, time_us: int, subject: str, data: dict[str, Any]
-) -> Event:
+def build_event(kind: str, *, id: str, source: str, time_us: int, subject: str, data: dict[str, Any]) -> Event:
     """One event; members of `data` (and of objects in it) that are empty are left out."""
     return {
         "specversion": "1.0",
@@ -242,7 +235,5 @@ def build_event(
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
     full = {key: _without_empty(value) if isinstance(value, dict) else value for key, value in data.items()}
     return {
-        key: value
-        for key, value in full.items()
-        if value is not None and value != "" and value != [] and value != {}
+        key: value for key, value in full.items() if value is not None and value != "" and value != [] and value != {}
     }

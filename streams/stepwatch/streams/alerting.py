@@ -17,7 +17,7 @@ from stepwatch.schemas.compiled import FastAlertRow, encode_json
 from stepwatch.schemas.responses import Response
 from stepwatch.schemas.times import format_time
 from stepwatch.streams.facts import Order
-from stepwatch.streams.limits import ALERT_ACTIONS_MAX
+from stepwatch.streams.limits import ALERT_ACTIONS_BYTES_MAX, ALERT_ACTIONS_MAX
 
 OPEN = "open"
 ACKNOWLEDGED = "acknowledged"
@@ -51,9 +51,7 @@ class Bucket(msgspec.Struct, frozen=True):
     @property
     def alert_id(self) -> str:
         """`al_` and 32 hex digits."""
-        return _alert_id(
-            [self.tenant, self.kind, self.subject, self.policy, self.bucket_us, self.dedup_us, *self.own]
-        )
+        return _alert_id([self.tenant, self.kind, self.subject, self.policy, self.bucket_us, self.dedup_us, *self.own])
 
     @classmethod
     def of(
@@ -284,7 +282,7 @@ class Alerting:
             runbook=alert.runbook,
             owner=alert.owner,
             count=len(inside),
-            actions=[] if is_silence else [member.id for member in inside[:ALERT_ACTIONS_MAX]],
+            actions=[] if is_silence else list(_named(inside)),
             first_time=format_time(shown[0].time_us),
             last_time=format_time(shown[-1].time_us),
             opened_at="",
@@ -305,6 +303,16 @@ class Alerting:
         row.detection_ms = (now_us - alert.last_arrival_us) // 1000
         row.overdue_ms = (now_us - alert.last_grace_us) // 1000
         return encode_json(row)
+
+
+def _named(members: list[Member]) -> Iterator[str]:
+    """The ids of the first members, as many as a row has room for."""
+    room = ALERT_ACTIONS_BYTES_MAX
+    for member in members[:ALERT_ACTIONS_MAX]:
+        room -= len(member.id.encode())
+        if room < 0:
+            return
+        yield member.id
 
 
 def _says(member: Member) -> tuple[str, ...]:

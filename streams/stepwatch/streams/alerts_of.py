@@ -33,15 +33,11 @@ def bucketed_time(policy_set: PolicySet, time_us: int, arrival_us: int) -> int:
     return arrival_us if arrival_us - time_us > policy_set.accept_late_max_us else time_us
 
 
-def action_bucket(
-    kind: str, policy_set: PolicySet, requirement: Requirement, subject: SubjectKey, a: Action
-) -> Bucket:
+def action_bucket(kind: str, policy_set: PolicySet, requirement: Requirement, subject: SubjectKey, a: Action) -> Bucket:
     """The bucket of a policed action: of its policy for verdicts, of an hour for patterns."""
     time_us = bucketed_time(policy_set, a.time_us, a.arrival_us)
     if kind in (UNVERIFIED_ACTION, BLIND):
-        return Bucket.of(
-            subject[0], kind, subject[1], requirement.id, requirement.dedup_us, time_us, a.source, a.id
-        )
+        return Bucket.of(subject[0], kind, subject[1], requirement.id, requirement.dedup_us, time_us, a.source, a.id)
     return Bucket.of(subject[0], kind, subject[1], "", PATTERN_BUCKET_US, time_us, a.source, a.id)
 
 
@@ -87,9 +83,7 @@ def verdict_member(
     )
 
 
-def anchor_member(
-    pattern: str, severity: str, subject: SubjectKey, anchor: Fact | Action, closes_us: int
-) -> Member:
+def anchor_member(pattern: str, severity: str, subject: SubjectKey, anchor: Fact | Action, closes_us: int) -> Member:
     """An event at which a pattern holds."""
     title, explanation = PATTERNS[pattern]
     return Member(

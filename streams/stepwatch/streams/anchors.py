@@ -21,9 +21,7 @@ from stepwatch.streams.patterns.view import EvidencePattern, View, limit_of, may
 from stepwatch.streams.waiting import SubjectKey
 
 
-def weigh_evidence(
-    partition: Partition, ledger: Ledger, subject: SubjectKey, news: list[Fact | Action]
-) -> None:
+def weigh_evidence(partition: Partition, ledger: Ledger, subject: SubjectKey, news: list[Fact | Action]) -> None:
     """Look again at every anchor that an event of the batch may concern."""
     everything = View(ledger, partition.sets, 2**62)
     for pattern in EVIDENCE_PATTERNS:
@@ -59,9 +57,7 @@ def _move(partition: Partition, pattern: str, subject: SubjectKey, fact: Fact, s
         partition.alerting.join(alert_of(bucket), member)
 
 
-def weigh_action(
-    partition: Partition, ledger: Ledger, subject: SubjectKey, action: Action, decision: Decision
-) -> None:
+def weigh_action(partition: Partition, ledger: Ledger, subject: SubjectKey, action: Action, decision: Decision) -> None:
     """Ask the patterns whose anchor is a policed action."""
     if not action.counts or action.too_late:
         return

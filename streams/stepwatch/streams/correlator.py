@@ -18,16 +18,16 @@ from stepwatch.streams.copies import Seen
 from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode
 from stepwatch.streams.effects import DeadLetter, Effects
 from stepwatch.streams.forgetting import forget_alerts, forget_items
+from stepwatch.streams.limits import ERROR_CHARS_MAX, SUBJECTS_CACHED_MAX
 from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns.source_silence import next_silence_us
-from stepwatch.streams.rows import Coordinates
+from stepwatch.streams.rows import Coordinates, plain_rest
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.settling import settle, settle_alerts
 from stepwatch.streams.waiting import SubjectKey
 
 PULSE_SOURCE = "stepwatch"
-_ROUTES_MAX = 100_000
 
 
 class InputRecord(Protocol):
@@ -108,10 +108,12 @@ class Correlator:
         known = self.known
         known.effects, known.decided_at, known.writes = Effects(), format_time(now_us), {}
         log = self.logs.setdefault(topic, LogTime())
+        known.plain_rest = plain_rest(known.decided_at, topic, self.partition)
         read = self._respond if topic == self.topics.responses else self._read
-        for record in records:
-            if record.offset >= log.next_offset:
-                read(topic, record, log.read(record.offset, record.timestamp * 1000))
+        new = [record for record in records if record.offset >= log.next_offset]
+        for record in new:
+            read(topic, record, log.read(record.offset, record.timestamp * 1000))
+        known.effects.count("records_in", len(new))
         self._note_log_times()
         settle(known)
         if self.partition == 0:
@@ -159,7 +161,6 @@ class Correlator:
         if not is_action and known.first_log_us is None:
             known.first_log_us = arrival_us
             state.save_first_log(known.writes, arrival_us)
-        known.effects.count("records_in")
         value = record.value or b""
         if record.headers and cloudevents.is_binary(record.headers):
             try:
@@ -175,7 +176,7 @@ class Correlator:
             if outcome.source != PULSE_SOURCE:
                 intake.hear(known, outcome)
         elif isinstance(outcome, Skipped):
-            known.effects.count(f"skipped.{outcome.type}")
+            known.effects.count("skipped")
         else:
             self._dead_letter(topic, record, arrival_us, "invalid", outcome)
 
@@ -196,13 +197,12 @@ class Correlator:
     def _partition_of(self, subject: SubjectKey) -> int:
         number = self._routes.get(subject)
         if number is None:
-            if len(self._routes) >= _ROUTES_MAX:
+            if len(self._routes) >= SUBJECTS_CACHED_MAX:
                 self._routes.clear()
             number = self._routes[subject] = partition_of(subject_key(*subject), self.partitions)
         return number
 
     def _respond(self, topic: str, record: InputRecord, arrival_us: int) -> None:
-        self.known.effects.count("records_in")
         try:
             response = Response.model_validate_json(record.value or b"")
         except ValidationError as error:
@@ -213,13 +213,11 @@ class Correlator:
         done = self.known.alerting.respond(response)
         self.known.effects.count("responses.applied" if done else "responses.without_effect")
 
-    def _dead_letter(
-        self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault
-    ) -> None:
+    def _dead_letter(self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault) -> None:
         effects = self.known.effects
         effects.count(f"dead_letters.{error}")
         headers = {
-            "error": f"{error}: {fault.message}",
+            "error": f"{error}: {fault.message}"[:ERROR_CHARS_MAX],
             "field": fault.field,
             "topic": topic,
             "partition": str(self.partition),

@@ -16,7 +16,7 @@ import msgspec
 from pydantic import ValidationError
 
 from stepwatch.schemas import events as ev
-from stepwatch.schemas.compiled import FastData, decode_data, decode_envelope, encode_sorted
+from stepwatch.schemas.compiled import FastData, decode_data, decode_envelope, decode_file_envelope, encode_sorted
 from stepwatch.schemas.times import SECOND_US, parse_time
 from stepwatch.streams.limits import AHEAD_MAX_US, EVENT_BYTES_MAX, EVENT_DEPTH_MAX
 
@@ -25,6 +25,8 @@ AUTHENTICATION = "authentication"
 
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_DATA = (b"", b"null", b'""')
+_BIG = 2**63
+"""Numbers beyond 64 bits are left to the slow decoder: the libraries disagree about them."""
 _tenants: dict[str | None, str] = {None: "default", "": "default"}
 _TENANTS_MAX = 65_536
 
@@ -110,7 +112,7 @@ def _is_plain(value: bytes) -> bool:
 
 
 def _decode_fast(value: bytes, arrival_us: int | None, family: str | None) -> Decoded:
-    envelope = decode_envelope(value)
+    envelope: Any = decode_envelope(value) if arrival_us is not None else decode_file_envelope(value)
     kind, source, event_id = envelope.type, envelope.source, envelope.id
     if not (event_id and source and kind):
         raise _NotFast
@@ -142,11 +144,11 @@ def _decode_fast(value: bytes, arrival_us: int | None, family: str | None) -> De
     for name in ev.REQUIRED_FIELDS.get(kind, ()):
         if not getattr(data, name):
             raise _NotFast
-    if data.auth_time is not None and int(data.auth_time) * SECOND_US > time_us + AHEAD_MAX_US:
+    if data.auth_time is not None and not -_BIG < data.auth_time * SECOND_US <= time_us + AHEAD_MAX_US:
         raise _NotFast
-    return Event(
-        its_family, kind, tenant, subject, source, event_id, time_us, arrival_us, data, raw_data, value
-    )
+    if data.otp_step is not None and not -_BIG < data.otp_step < _BIG:
+        raise _NotFast
+    return Event(its_family, kind, tenant, subject, source, event_id, time_us, arrival_us, data, raw_data, value)
 
 
 def _known_tenant(tenant: str) -> str | None:
@@ -184,7 +186,7 @@ def read_object(value: bytes) -> dict[str, Any]:
         raise ValueError(f"nested deeper than {EVENT_DEPTH_MAX}") from None
     if not isinstance(event, dict):
         raise ValueError(f"expected a JSON object, got {type(event).__name__}")
-    if _depth(event) > EVENT_DEPTH_MAX:
+    if _is_deeper(event, EVENT_DEPTH_MAX):
         raise ValueError(f"nested deeper than {EVENT_DEPTH_MAX}")
     try:
         json.dumps(event, ensure_ascii=False).encode()
@@ -193,12 +195,13 @@ def read_object(value: bytes) -> dict[str, Any]:
     return event
 
 
-def _depth(value: object) -> int:
+def _is_deeper(value: object, depth: int) -> bool:
+    """Whether objects and arrays nest deeper; it never looks further down than that."""
     if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
+        return depth == 0 or any(_is_deeper(item, depth - 1) for item in value.values())
     if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0
+        return depth == 0 or any(_is_deeper(item, depth - 1) for item in value)
+    return False
 
 
 def _decode_slowly(value: bytes, arrival_us: int | None, family: str | None) -> Decoded:
@@ -237,9 +240,7 @@ def _moment(event: dict[str, Any], name: str) -> int:
     return time_us
 
 
-def _judge_envelope(
-    event: dict[str, Any], value: bytes, arrival_us: int | None, family: str | None
-) -> Decoded:
+def _judge_envelope(event: dict[str, Any], value: bytes, arrival_us: int | None, family: str | None) -> Decoded:
     """Find the first fault in the contract's order, or accept."""
     event_id, source, kind = _text(event, "id"), _text(event, "source"), _text(event, "type")
     if not kind.startswith(ev.TYPE_PREFIX):
@@ -253,9 +254,7 @@ def _judge_envelope(
     if arrival_us is None:
         arrival_us = time_us if event.get("arrival") in (None, "") else _moment(event, "arrival")
     if time_us - arrival_us > AHEAD_MAX_US:
-        raise _Wrong(
-            "time", f"{(time_us - arrival_us) / SECOND_US:g} s after arrival; 10 minutes are allowed"
-        )
+        raise _Wrong("time", f"{(time_us - arrival_us) / SECOND_US:g} s after arrival; 10 minutes are allowed")
     data = event.get("data")
     if data is None or data == "":
         data = {}
@@ -265,7 +264,7 @@ def _judge_envelope(
         return _heartbeat(source, event_id, time_us, arrival_us, data)
     fast = _judge_data(event, kind, time_us, data)
     tenant = fast.tenant or "default"
-    raw_data = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    raw_data = bytes(decode_envelope(value).data)
     return Event(
         its_family,
         kind,
@@ -322,10 +321,14 @@ def body_hash(value: bytes) -> int:
     """64 bits that tell two bodies of one event apart, whatever their spaces and the order of their keys."""
     try:
         event = msgspec.json.decode(value)
-    except msgspec.MsgspecError:
-        event = read_object(value)
-    event.pop("arrival", None)
-    return int.from_bytes(hashlib.blake2b(encode_sorted(event), digest_size=8).digest())
+        event.pop("arrival", None)
+        canonical = encode_sorted(event)
+    except (msgspec.MsgspecError, OverflowError):
+        # Numbers that 64 bits do not hold: compare them as they are written.
+        event = json.loads(value, parse_int=repr, parse_float=repr)
+        event.pop("arrival", None)
+        canonical = json.dumps(event, sort_keys=True).encode()
+    return int.from_bytes(hashlib.blake2b(canonical, digest_size=8).digest())
 
 
 def tie_hash(value: bytes) -> str:

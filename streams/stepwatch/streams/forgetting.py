@@ -34,9 +34,7 @@ def forget_items(partition: Partition) -> None:
     _forget_signs(partition)
 
 
-def _forget(
-    partition: Partition, subject: SubjectKey, ledger: Ledger, item: Fact | Action | Remembered
-) -> None:
+def _forget(partition: Partition, subject: SubjectKey, ledger: Ledger, item: Fact | Action | Remembered) -> None:
     if isinstance(item, Fact):
         ledger.forget_fact(item.key)
     elif isinstance(item, Action):

@@ -59,9 +59,7 @@ def build_identities(entries: Iterable[tuple[LoadedFile, int, Identity]]) -> tup
             others = {aliases.setdefault((scope, alias), identity.subject) for scope in scopes}
             for other in sorted(others - {identity.subject}):
                 problems.append(
-                    file.problem(
-                        path, f"{alias!r} is an alias of two subjects, {other!r} and {identity.subject!r}"
-                    )
+                    file.problem(path, f"{alias!r} is an alias of two subjects, {other!r} and {identity.subject!r}")
                 )
     return Identities(aliases), problems
 

@@ -6,21 +6,20 @@ from typing import Any
 
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.compiled import encode_json
-from stepwatch.schemas.keys import subject_key
 from stepwatch.schemas.times import format_time
 from stepwatch.streams import state
 from stepwatch.streams.alerts_of import policy_gap_member
 from stepwatch.streams.copies import Seen, seen
 from stepwatch.streams.decode import ACTION, Event, Heartbeat, body_hash, maps_of
 from stepwatch.streams.facts import Action, Fact, Remembered, address, fact_of
-from stepwatch.streams.judge import EXEMPT, NOT_REQUIRED
+from stepwatch.streams.judge import EXEMPT
 from stepwatch.streams.ledger import Ledger, between
 from stepwatch.streams.limits import SUBJECT_FACTS_MAX
 from stepwatch.streams.moments import forget_from
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns import policy_gap
-from stepwatch.streams.rows import Coordinates, action_row, evidence_row, outcome_of, sensitivity_of
-from stepwatch.streams.sets import PolicySet, Requirement
+from stepwatch.streams.rows import Coordinates, action_row, evidence_row, outcome_of, plain_row, sensitivity_of
+from stepwatch.streams.sets import Match, PolicySet, Requirement
 from stepwatch.streams.waiting import SubjectKey
 
 
@@ -113,33 +112,37 @@ def hear(partition: Partition, heartbeat: Heartbeat) -> None:
 
 def _accept_action(partition: Partition, event: Event, subject: SubjectKey, where: Coordinates) -> None:
     policy_set = partition.sets.at(event.time_us)
-    row = action_row(event, subject[1], where)
-    row.closes_at, row.decided_at = row.arrival, partition.decided_at
     if policy_set.may_match(event.tenant, event.data.action):
         match = policy_set.match(ActionView(event, subject[1]))
-        row.notes = list(match.notes)
         if match.notes:
             partition.effects.count("condition_errors", len(match.notes))
         if match.requirement is not None:
-            row.policy, row.policy_version = match.requirement.id, match.requirement.version
-            row.trigger_reason = match.requirement.reason
-            if not match.exempt:
-                _accept_policed(partition, event, subject, match.requirement, row)
-                return
-            _remember(partition, event, subject)
-            _publish_plain(partition, subject, row, EXEMPT, "exemption")
+            _accept_matched(partition, event, subject, where, match)
             return
-    if policy_gap.holds(event):
+    sensitivity, outcome = sensitivity_of(event), outcome_of(event)
+    if policy_gap.holds(event, sensitivity, outcome):
         _remember(partition, event, subject)
         alert, member = policy_gap_member(policy_set, event, subject)
         partition.alerting.join(alert, member)
-    _publish_plain(partition, subject, row, NOT_REQUIRED, "no_policy")
+    row = plain_row(event, subject[1], sensitivity, outcome, where.offset, partition.plain_rest)
+    partition.effects.audit.append((partition.key(subject), row))
+    partition.effects.count("verdicts.not_required")
 
 
-def _publish_plain(partition: Partition, subject: SubjectKey, row: Any, verdict: str, reason: str) -> None:
-    row.verdict, row.reason = verdict, reason
-    partition.effects.audit.append((subject_key(*subject), encode_json(row)))
-    partition.effects.count(f"verdicts.{verdict}")
+def _accept_matched(partition: Partition, event: Event, subject: SubjectKey, where: Coordinates, match: Match) -> None:
+    requirement = match.requirement
+    assert requirement is not None
+    row = action_row(event, subject[1], where)
+    row.notes = list(match.notes)
+    row.policy, row.policy_version, row.trigger_reason = requirement.id, requirement.version, requirement.reason
+    if not match.exempt:
+        _accept_policed(partition, event, subject, requirement, row)
+        return
+    _remember(partition, event, subject)
+    row.verdict, row.reason = EXEMPT, "exemption"
+    row.closes_at, row.decided_at = row.arrival, partition.decided_at
+    partition.effects.audit.append((partition.key(subject), encode_json(row)))
+    partition.effects.count("verdicts.exempt")
 
 
 def _remember(partition: Partition, event: Event, subject: SubjectKey) -> None:
@@ -190,7 +193,7 @@ def _accept_evidence(partition: Partition, event: Event, subject: SubjectKey, wh
     if late:
         partition.effects.count("late_evidence")
     row = evidence_row(event, subject[1], fact, where, late)
-    partition.effects.evidence.append((subject_key(*subject), row))
+    partition.effects.evidence.append((partition.key(subject), row))
     partition.effects.count(f"evidence.{event.type.removeprefix(ev.TYPE_PREFIX)}")
     if ledger.live_facts > SUBJECT_FACTS_MAX:
         partition.effects.count("overload")

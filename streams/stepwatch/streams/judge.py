@@ -78,12 +78,8 @@ class Case:
         oldest_us = action.time_us - requirement.lookback_us
         found = [
             fact
-            for fact in between(
-                self.ledger.verifications, oldest_us, action.time_us + requirement.clock_skew_us
-            )
-            if fact.at_us >= oldest_us
-            and fact.kind in requirement.accept
-            and fact.arrival_us <= self.horizon_us
+            for fact in between(self.ledger.verifications, oldest_us, action.time_us + requirement.clock_skew_us)
+            if fact.at_us >= oldest_us and fact.kind in requirement.accept and fact.arrival_us <= self.horizon_us
         ]
         found.sort(key=lambda fact: fact.rank, reverse=True)
         return found
@@ -114,8 +110,7 @@ def wrong_session(case: Case, fact: Fact) -> bool:
         return False
     action = case.action
     return not (
-        (action.session != "" and action.session == fact.session)
-        or (action.root != "" and action.root == fact.root)
+        (action.session != "" and action.session == fact.session) or (action.root != "" and action.root == fact.root)
     )
 
 
@@ -243,9 +238,7 @@ def unverified(case: Case, candidates: list[Fact]) -> tuple[str, Nearest | None]
     nearest: Nearest | None = None
     if failures:
         fact, failed = min(failures, key=lambda failure: len(failure[1]))
-        nearest = Nearest(
-            fact, failed, case.age_us(fact) - requirement.max_age_us if "stale" in failed else None
-        )
+        nearest = Nearest(fact, failed, case.age_us(fact) - requirement.max_age_us if "stale" in failed else None)
     if any("stale" not in failed for _, failed in failures):
         return last_striking(failures), nearest
     late = after_the_fact(case)
@@ -314,9 +307,7 @@ class Judge:
         """How many earlier actions of the same policy chose this proof, each as it stood."""
         action = case.action
         used = 0
-        for earlier in between(
-            case.ledger.actions, action.time_us - case.requirement.lookback_us, action.time_us
-        ):
+        for earlier in between(case.ledger.actions, action.time_us - case.requirement.lookback_us, action.time_us):
             if earlier.order >= action.order:
                 break
             if (
@@ -340,17 +331,13 @@ class Judge:
             if source.silent_after_us is None:
                 continue
             first_us = action.grace_end_us - source.silent_after_us
-            sign_us = self._first_sign(
-                case.ledger, source.name, source.silent_after_us, first_us, action.closes_us
-            )
+            sign_us = self._first_sign(case.ledger, source.name, source.silent_after_us, first_us, action.closes_us)
             if sign_us is None:
                 return None
             fair_us = max(fair_us, sign_us)
         return fair_us
 
-    def _first_sign(
-        self, ledger: Ledger, source: str, silent_after_us: int, first_us: int, last_us: int
-    ) -> int | None:
+    def _first_sign(self, ledger: Ledger, source: str, silent_after_us: int, first_us: int, last_us: int) -> int | None:
         signs = [
             fact.arrival_us
             for fact in ledger.facts.values()

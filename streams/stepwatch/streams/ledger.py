@@ -113,6 +113,4 @@ class Ledger:
 def between(items: Sequence[Timed], first_us: int, last_us: int) -> Sequence[Timed]:
     """Those with a time from first to last, both ends in."""
     start: Order = (first_us, "", "")
-    return items[
-        bisect_left(items, start, key=_order) : bisect_right(items, last_us, key=attrgetter("time_us"))
-    ]
+    return items[bisect_left(items, start, key=_order) : bisect_right(items, last_us, key=attrgetter("time_us"))]

@@ -18,8 +18,17 @@ AHEAD_MAX_US: Final = 10 * MINUTE_US
 SUBJECT_FACTS_MAX: Final = 50_000
 """Live facts of one subject before its verdicts are `overload`: about 40 MB (contract section 5)."""
 
+SUBJECTS_CACHED_MAX: Final = 100_000
+"""Subjects whose key and partition are kept at hand: about 20 MB; murmur2 in Python costs 2.6 us."""
+
 ALERT_ACTIONS_MAX: Final = 100
 """Ids of members that an alert names (contract section 7)."""
+
+ALERT_ACTIONS_BYTES_MAX: Final = 256 * 1024
+"""Bytes of the ids that an alert's row names: an id may be as long as an event, and Kafka takes rows below 1 MB."""
+
+ERROR_CHARS_MAX: Final = 1000
+"""Characters of a dead letter's error: it may quote what a producer sent."""
 
 ALERT_EXPIRES_US: Final = 30 * DAY_US
 """An alert left open so long after its last change is resolved by `expired` (contract section 7)."""
@@ -40,4 +49,5 @@ PULSE_CLOSE_US: Final = MINUTE_US
 """Closes and forgetting cause at most one pulse in so long (contract section 2)."""
 
 assert FORGET_SLACK_MIN_US >= PATTERN_LATENESS_US, "a pattern would lose facts that it still needs"
+assert ALERT_ACTIONS_BYTES_MAX <= EVENT_BYTES_MAX, "an alert's row would not fit where an event's does"
 assert ALERT_TOMBSTONE_US < ALERT_EXPIRES_US

@@ -153,9 +153,7 @@ def _shown(value: object) -> str:
 
 def _unknown_key(key: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
-    return (
-        f"unknown key; did you mean `{near[0]}`?" if near else f"unknown key; known here: {', '.join(known)}"
-    )
+    return f"unknown key; did you mean `{near[0]}`?" if near else f"unknown key; known here: {', '.join(known)}"
 
 
 def _known_keys(path: Iterable[str | int]) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from stepwatch.schemas.keys import subject_key
 from stepwatch.streams.alerting import Alerting
 from stepwatch.streams.effects import Effects
 from stepwatch.streams.facts import Action, Fact, Key
 from stepwatch.streams.judge import Judge
 from stepwatch.streams.ledger import Ledger
+from stepwatch.streams.limits import SUBJECTS_CACHED_MAX
 from stepwatch.streams.liveness import Liveness
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.waiting import Deadlines, SubjectKey
@@ -29,6 +31,8 @@ class Partition:
         silent: source -> id of its open `source_silence` alert.
         news: what the batch at hand has added, by subject.
         again: actions that the batch at hand must judge again for another reason.
+        decided_at: the wall clock of the batch at hand, as rows show it.
+        plain_rest: what its rows of actions that no policy matches have in common.
         writes: what the batch at hand changes in the state topic; the last word on a key counts.
     """
 
@@ -54,6 +58,8 @@ class Partition:
         self.writes: dict[bytes, bytes | None] = {}
         self.effects = Effects()
         self.decided_at = ""
+        self.plain_rest = b""
+        self._keys: dict[SubjectKey, bytes] = {}
         self.use(sets)
 
     def use(self, sets: PolicySets) -> None:
@@ -65,6 +71,15 @@ class Partition:
             for source in policy_set.sources.values()
             if source.silent_after_us is not None
         )
+
+    def key(self, subject: SubjectKey) -> bytes:
+        """The key of a subject's output records, from a bounded cache."""
+        key = self._keys.get(subject)
+        if key is None:
+            if len(self._keys) >= SUBJECTS_CACHED_MAX:
+                self._keys.clear()
+            key = self._keys[subject] = subject_key(*subject)
+        return key
 
     def ledger(self, subject: SubjectKey) -> Ledger:
         """The ledger of a subject, made where there is none."""

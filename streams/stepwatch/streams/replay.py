@@ -21,7 +21,7 @@ from stepwatch.streams.judge import VERIFIED, Decision
 from stepwatch.streams.ledger import Ledger
 from stepwatch.streams.limits import ALERT_ACTIONS_MAX
 from stepwatch.streams.partition import Partition
-from stepwatch.streams.rows import Coordinates
+from stepwatch.streams.rows import Coordinates, plain_rest
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.settling import settle, settle_alerts
 from stepwatch.streams.waiting import SubjectKey
@@ -112,6 +112,7 @@ def _keep_first(events: dict[tuple[str, ...], Event], event: Event, sets: Policy
 def judged(events: dict[tuple[str, ...], Event], heartbeats: list[Heartbeat], sets: PolicySets) -> Partition:
     """A partition that has read everything and closed every action."""
     partition = Partition(sets)
+    partition.plain_rest = plain_rest("", "", 0)
     for heartbeat in heartbeats:
         intake.hear(partition, heartbeat)
     for key, event in events.items():
@@ -128,9 +129,7 @@ def _plain_verdicts(partition: Partition) -> Iterator[Explained]:
         row = decoder.decode(encoded)
         if row.verdict in ("not_required", "exempt"):
             subject = (row.tenant, row.subject)
-            yield _verdict_row(
-                subject, row.source, row.action_id, Decision(row.verdict, row.reason), row.policy
-            )
+            yield _verdict_row(subject, row.source, row.action_id, Decision(row.verdict, row.reason), row.policy)
 
 
 def _verdict(subject: SubjectKey, ledger: Ledger, action: Action, decision: Decision) -> Explained:
@@ -141,9 +140,7 @@ def _verdict(subject: SubjectKey, ledger: Ledger, action: Action, decision: Deci
     return explained
 
 
-def _verdict_row(
-    subject: SubjectKey, source: str, action_id: str, decision: Decision, policy: str
-) -> Explained:
+def _verdict_row(subject: SubjectKey, source: str, action_id: str, decision: Decision, policy: str) -> Explained:
     nearest = decision.nearest
     row: Row = {
         "kind": "verdict",
@@ -180,9 +177,7 @@ def _alert(standing: Standing) -> Explained:
         "severity": max((member.severity for member in members), key=SEVERITY_ORDER.index),
         "reason": first.reason,
         "count": len(members),
-        "actions": []
-        if alert.kind == SOURCE_SILENCE
-        else [member.id for member in members[:ALERT_ACTIONS_MAX]],
+        "actions": [] if alert.kind == SOURCE_SILENCE else [member.id for member in members[:ALERT_ACTIONS_MAX]],
         "first_time": format_time(first.time_us),
         "last_time": format_time(last.time_us),
     }

@@ -130,9 +130,7 @@ class PolicySets:
             ValueError: no set; a worker waits until one is applied.
         """
         if not sets:
-            raise ValueError(
-                "no policy set: apply one with `--policies DIR`, or name a file with `--policy FILE`"
-            )
+            raise ValueError("no policy set: apply one with `--policies DIR`, or name a file with `--policy FILE`")
         self.sets = tuple(sorted(sets, key=_start))
         self.refused = tuple(refused)
         self._starts = [_start(policy_set) for policy_set in self.sets]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from stepwatch.schemas.keys import subject_key
 from stepwatch.streams import state
 from stepwatch.streams.alerting import LATE_VERIFICATION, RESOLVED, REVISION, SOURCE_RECOVERED, Alert
 from stepwatch.streams.alerts_of import VERDICT_KINDS, action_bucket, alert_of, verdict_member
@@ -87,15 +86,13 @@ def _fair_us(partition: Partition, ledger: Ledger, action: Action, decision: Dec
     return partition.judge.fair_from(partition.judge.case(action, ledger, action.closes_us))
 
 
-def publish(
-    partition: Partition, subject: SubjectKey, action: Action, decision: Decision, form: Published
-) -> None:
+def publish(partition: Partition, subject: SubjectKey, action: Action, decision: Decision, form: Published) -> None:
     """Write the next revision, and move the action between its alerts."""
     before = action.published
     action.revision += 1
     action.published = form
     row = judged_row(action, decision, form, partition.decided_at)
-    partition.effects.audit.append((subject_key(*subject), row))
+    partition.effects.audit.append((partition.key(subject), row))
     partition.effects.count(f"verdicts.{decision.verdict}")
     state.save(partition.writes, subject, action)
     if not action.counts:
@@ -149,9 +146,7 @@ def settle_alerts(partition: Partition, now_us: int) -> None:
         alert = standing.alert
         partition.effects.alerts.append((alert_key(alert), row))
         partition.effects.count(f"alerts.{alert.state}")
-        moment_us = (
-            alert_forget_from(partition.sets, alert) if alert.state == RESOLVED else alert_moment(alert)
-        )
+        moment_us = alert_forget_from(partition.sets, alert) if alert.state == RESOLVED else alert_moment(alert)
         partition.alert_moments.add(moment_us, (alert.tenant, alert.subject), "", alert.alert_id)
         state.save_alert(partition.writes, alert)
     for alert_id, key in partition.alerting.dirty_members:

@@ -152,9 +152,7 @@ def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]])
     return logs
 
 
-def _restore_item(
-    partition: Partition, key: list[Any], value: bytes, members: list[tuple[str, Member]]
-) -> None:
+def _restore_item(partition: Partition, key: list[Any], value: bytes, members: list[tuple[str, Member]]) -> None:
     kind = key[0]
     if kind == _ALERT:
         partition.alerting.standing[key[1]] = Standing(_read(value, Alert))

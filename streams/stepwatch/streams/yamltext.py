@@ -120,9 +120,7 @@ class _Reader:
             key = self._scalar(key_node, path)
             here = (*path, key)
             if key_node.tag == _TAG + "merge":
-                self._complain(
-                    key_node, here, "unknown key; mappings are not merged here, write the keys out"
-                )
+                self._complain(key_node, here, "unknown key; mappings are not merged here, write the keys out")
                 continue
             if key in first_lines:
                 said = f"this key was given before, on line {first_lines[key]}, in the same mapping"

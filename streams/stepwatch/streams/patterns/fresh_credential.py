@@ -16,8 +16,6 @@ def holds(action: Action, chosen: Fact | None, view: View) -> bool:
     if chosen is None or chosen.credential == "":
         return False
     return any(
-        changed.change == "created"
-        and changed.credential == chosen.credential
-        and changed.arrival_us <= view.limit_us
+        changed.change == "created" and changed.credential == chosen.credential and changed.arrival_us <= view.limit_us
         for changed in between(view.ledger.credentials, action.time_us - DAY_US + 1, action.time_us)
     )

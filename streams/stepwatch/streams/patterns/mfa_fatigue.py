@@ -10,11 +10,7 @@ CHALLENGES_MIN = 5
 
 def prompted_until(fact: Fact, view: View) -> int:
     """The time of the last prompt with the challenge that a verification answered; its own time where none came."""
-    times = [
-        step.time_us
-        for step in view.ledger.steps
-        if step.challenge == fact.challenge and step.type in PROMPTS
-    ]
+    times = [step.time_us for step in view.ledger.steps if step.challenge == fact.challenge and step.type in PROMPTS]
     return max(times, default=fact.time_us)
 
 
@@ -41,9 +37,7 @@ class MfaFatigue:
     def holds(self, anchor: Fact, view: View) -> str | None:
         """Count the challenges of the window that nobody had answered by the anchor's time."""
         prompts = [
-            step
-            for step in view.steps(anchor.time_us - FATIGUE_WINDOW_US, anchor.time_us)
-            if step.type in PROMPTS
+            step for step in view.steps(anchor.time_us - FATIGUE_WINDOW_US, anchor.time_us) if step.type in PROMPTS
         ]
         if len(prompts) < CHALLENGES_MIN:
             return None

@@ -19,9 +19,7 @@ class Silence(NamedTuple):
     since_us: int
 
 
-def silent_sources(
-    liveness: Liveness, sets: PolicySets, log_time_us: int, first_log_time_us: int
-) -> list[Silence]:
+def silent_sources(liveness: Liveness, sets: PolicySets, log_time_us: int, first_log_time_us: int) -> list[Silence]:
     """Listed sources whose last sign of life is more than `silent_after` before the log time."""
     silent = []
     for source in sets.at(log_time_us).sources.values():
@@ -35,9 +33,7 @@ def silent_sources(
     return silent
 
 
-def next_silence_us(
-    liveness: Liveness, sets: PolicySets, log_time_us: int, first_log_time_us: int
-) -> int | None:
+def next_silence_us(liveness: Liveness, sets: PolicySets, log_time_us: int, first_log_time_us: int) -> int | None:
     """The log time at which the next source that is not silent yet would be."""
     moments = []
     for source in sets.at(log_time_us).sources.values():

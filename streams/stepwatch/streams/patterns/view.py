@@ -16,9 +16,7 @@ Reach = tuple[int, int]
 """First and last time of the anchors that an event may concern, both in, in microseconds."""
 
 FATIGUE_WINDOW_US = 10 * MINUTE_US
-PROMPTS = frozenset(
-    {ev.STEPUP_CHALLENGED, ev.STEPUP_FAILED, ev.STEPUP_DENIED, ev.STEPUP_EXPIRED, ev.STEPUP_CANCELLED}
-)
+PROMPTS = frozenset({ev.STEPUP_CHALLENGED, ev.STEPUP_FAILED, ev.STEPUP_DENIED, ev.STEPUP_EXPIRED, ev.STEPUP_CANCELLED})
 """What a person who is being pestered with prompts leaves behind."""
 
 

@@ -1,0 +1,100 @@
+"""Lines of a file of events, plain or gzipped, as they are or said in our words by an adapter."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from stepwatch.cli.errors import Misused
+from stepwatch.sources.base import NOT_JSON, Adapter, Skip
+
+AS_THEY_ARE = "stepwatch"
+_GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def open_lines(path: str) -> Iterator[IO[bytes]]:
+    """The lines of a file; `-` is standard input. A gzipped file is unpacked on the way.
+
+    Raises:
+        Misused: it cannot be read.
+    """
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with Path(path).open("rb") as file:
+            # A pipe has no place to go back to, and is never gzipped by somebody who wants it read.
+            packed = file.seekable() and file.read(2) == _GZIP
+            if file.seekable():
+                file.seek(0)
+            yield gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[misc]
+    except (OSError, EOFError) as error:
+        if isinstance(error, OSError) and error.filename is None and not isinstance(error, gzip.BadGzipFile):
+            raise  # not about this file: a closed pipe, say
+        words = getattr(error, "strerror", None) or str(error)
+        raise Misused(f"{path}: cannot be read: {words}") from error
+
+
+def adapter_of(name: str) -> Adapter | None:
+    """The adapter after `--from`; None for events as they are.
+
+    Raises:
+        Misused: there is no such adapter.
+    """
+    if name == AS_THEY_ARE:
+        return None
+    from stepwatch.sources import ADAPTERS
+
+    if name not in ADAPTERS:
+        known = ", ".join([*sorted(ADAPTERS), AS_THEY_ARE])
+        raise Misused(f"--from {name}: no such source; known are {known}")
+    return ADAPTERS[name]
+
+
+class Converted:
+    """The lines of a file as events, one each, remembering from which line each came.
+
+    Attributes:
+        skipped: lines and records that are no event, by reason and field.
+        lines_read: how many lines, blank ones too.
+    """
+
+    def __init__(self, lines: IO[bytes], adapter: Adapter | None) -> None:
+        self.skipped: Counter[Skip] = Counter()
+        self.lines_read = 0
+        self._lines = lines
+        self._adapter = adapter
+        self._origins = array("Q")
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._adapter is None:
+            for line in self._lines:
+                self.lines_read += 1
+                yield line
+            return
+        for number, line in enumerate(self._lines, start=1):
+            self.lines_read = number
+            for said in self._adapter.events(line):
+                if isinstance(said, Skip) and said != NOT_JSON:
+                    self.skipped[said] += 1
+                    continue
+                self._origins.append(number)
+                # What is no JSON stays as it is: it is then rejected with its line, not passed over in silence.
+                yield line if isinstance(said, Skip) else msgspec.json.encode(said)
+
+    def origin(self, number: int) -> int:
+        """The line of the file from which the event of this number (from 1) came."""
+        return self._origins[number - 1] if self._adapter is not None else number
+
+    def skips_in_words(self) -> list[str]:
+        """One line for each reason why something is no event, the most frequent first."""
+        return [f"{count:>7,}  {skip.reason} ({skip.field})" for skip, count in self.skipped.most_common()]
