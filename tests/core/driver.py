@@ -218,9 +218,7 @@ class Driver:
         """Append an action and read it. Default times: now; it arrives no earlier than it happened."""
         time_us = self.log.now_us if time_us is None else time_us
         data = {"session": session, "action": action, **data}
-        event = an_event(
-            "action.performed", event_id, time_us=time_us, subject=subject, source=source, **data
-        )
+        event = an_event("action.performed", event_id, time_us=time_us, subject=subject, source=source, **data)
         return self.send(TOPICS.actions, event, self._arrival(time_us, at_us))
 
     def evidence(
@@ -304,9 +302,7 @@ class Driver:
         """(error code, field) of every dead letter."""
         return [
             (headers["error"].split(":")[0], headers["field"])
-            for headers in (
-                {name: value.decode() for name, value in letter.headers} for letter in self.dead_letters
-            )
+            for headers in ({name: value.decode() for name, value in letter.headers} for letter in self.dead_letters)
         ]
 
 

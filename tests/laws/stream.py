@@ -72,8 +72,8 @@ def as_topics(lines: list[bytes], rng: random.Random, sets: PolicySets) -> dict[
         assert not isinstance(outcome, Fault | Skipped)
         last_us = 2**62
         if isinstance(outcome, Event):
-            arrival_us = first.setdefault(event_key(outcome, sets), outcome.arrival_us)
-            last_us = forget_from(sets, outcome.time_us, arrival_us)
+            last_us = forget_from(sets, outcome.time_us, outcome.arrival_us)
+            last_us = first.setdefault(event_key(outcome, sets), last_us)
         if outcome.arrival_us > last_us:
             continue
         is_action = isinstance(outcome, Event) and outcome.family == ACTION

@@ -61,7 +61,7 @@ def test_positions_alone_are_committed_now_and_then_and_told_to_the_group_for_la
 
         async def position() -> bool:
             state = await latest(settings)
-            return state.get((0, POSITION + topic.encode()), [0])[0] == 10
+            return bool(state.get((0, POSITION + topic.encode()), [0])[0] == 10)
 
         await until(position, 10, "a committed position")
         written = [r for r in await read(settings, settings.topics.state) if r.partition == 0]

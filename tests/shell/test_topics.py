@@ -23,6 +23,8 @@ async def make(settings: Settings, name: str, partitions: int, **config: str) ->
     admin = await open_admin(settings)
     config = {key.replace("_", "."): value for key, value in config.items()}
     await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
+    while not any(topic["topic"] == name and topic["partitions"] for topic in await admin.describe_topics([name])):
+        await asyncio.sleep(0.05)
     await close_client(admin)
 
 

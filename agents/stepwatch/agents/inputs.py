@@ -195,8 +195,7 @@ class InputService(Service):
             tps.append(TopicPartition(topic, partition))
             consumer.seek(tps[-1], offset)
         consumer.resume(*tps)
-        task = PartitionTask(self._settings, owned.transaction, owned.correlator, self._policies.fresh)
-        return task
+        return PartitionTask(self._settings, owned.transaction, owned.correlator, self._policies.fresh)
 
     def _taken_over(self) -> None:
         if all(owner.task is not None for owner in self._owners.values()):

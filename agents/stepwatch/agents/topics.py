@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ _FOR_EVER = "-1"
 _AT_MOST = frozenset({"segment.ms"})
 _DEAD_LETTER_EXTRA_BYTES = 64 * 1024
 _DYNAMIC_TOPIC_CONFIG = 1
+_VISIBLE_S = 10.0
+_POLL_S = 0.1
 _UNKNOWN_TOPIC = 3
 
 
@@ -94,25 +98,56 @@ async def create_topics(settings: Settings) -> list[str]:
         TopicsWrong: what no command can repair, after everything else was done.
     """
     admin = await open_admin(settings)
+    done: list[str] = []
     try:
-        specs = {spec.name: spec for spec in settings.topics.specs()}
-        found = await _find(admin, tuple(specs.values()))
-        sets = await read_sets(settings) if settings.topics.policies in found else None
-        problems = _problems(settings, found, 0 if sets is None else retention_needed_ms(sets))
-        done = await _create(admin, settings, [specs[p.topic] for p in problems if p.missing])
-        for problem in problems:
-            if problem.config:
-                await _alter(admin, problem.topic, {**found[problem.topic].own, **dict(problem.config)})
-                done.append(f"{problem.topic}: set " + ", ".join(f"{k}={v}" for k, v in problem.config))
+        problems = await _look(admin, settings)
+        # Twice: only when all inputs are there is it known how large the dead letters must be.
+        for _ in range(2):
+            if any(problem.missing or problem.config for problem in problems):
+                done += await _repair(admin, settings, problems)
+                problems = await _look_until_repaired(admin, settings, problems)
     finally:
         await close_client(admin)
-    left = [problem for problem in problems if not problem.missing and not problem.config]
-    if left:
-        raise TopicsWrong("\n".join(str(problem) for problem in left))
+    if problems:
+        raise TopicsWrong("\n".join(str(problem) for problem in problems))
+    return done
+
+
+async def _look(admin: AIOKafkaAdminClient, settings: Settings) -> list[TopicProblem]:
+    """All problems, those with what the published policies ask too."""
+    found = await _find(admin, settings.topics.specs())
+    sets = await read_sets(settings) if settings.topics.policies in found else None
+    return _problems(settings, found, 0 if sets is None else retention_needed_ms(sets))
+
+
+async def _look_until_repaired(
+    admin: AIOKafkaAdminClient, settings: Settings, before: list[TopicProblem]
+) -> list[TopicProblem]:
+    """What is wrong once the broker that we ask shows what the controller did about `before`."""
+    repaired = {problem for problem in before if problem.missing or problem.config}
+    give_up = time.monotonic() + _VISIBLE_S
+    while True:
+        problems = await _look(admin, settings)
+        if not repaired & set(problems) or time.monotonic() >= give_up:
+            return problems
+        await asyncio.sleep(_POLL_S)
+
+
+async def _repair(admin: AIOKafkaAdminClient, settings: Settings, problems: list[TopicProblem]) -> list[str]:
+    specs = {spec.name: spec for spec in settings.topics.specs()}
+    done = await _create(admin, settings, [specs[problem.topic] for problem in problems if problem.missing])
+    wrong = {problem.topic for problem in problems if problem.config}
+    found = await _find(admin, tuple(specs[topic] for topic in sorted(wrong)))
+    for topic in sorted(wrong):
+        wanted = dict(pair for problem in problems if problem.topic == topic for pair in problem.config)
+        await _alter(admin, topic, {**found[topic].own, **wanted})
+        done.append(f"{topic}: set " + ", ".join(f"{key}={value}" for key, value in wanted.items()))
     return done
 
 
 async def _find(admin: AIOKafkaAdminClient, specs: tuple[TopicSpec, ...]) -> dict[str, _Found]:
+    if not specs:
+        return {}
     described = await admin.describe_topics([spec.name for spec in specs])
     there = {t["topic"]: len(t["partitions"]) for t in described if t["error_code"] != _UNKNOWN_TOPIC}
     if not there:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -30,18 +31,25 @@ def open_lines(path: str) -> Iterator[IO[bytes]]:
     if path == "-":
         yield sys.stdin.buffer
         return
+    with _open(path) as file:
+        # A pipe has no place to go back to.
+        packed = file.seekable() and file.read(2) == _GZIP
+        if file.seekable():
+            file.seek(0)
+        if not packed:
+            yield file
+            return
+        try:
+            yield gzip.GzipFile(fileobj=file)  # type: ignore[misc]
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise Misused(f"{path}: cannot be unpacked: {error}") from error
+
+
+def _open(path: str) -> IO[bytes]:
     try:
-        with Path(path).open("rb") as file:
-            # A pipe has no place to go back to, and is never gzipped by somebody who wants it read.
-            packed = file.seekable() and file.read(2) == _GZIP
-            if file.seekable():
-                file.seek(0)
-            yield gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[misc]
-    except (OSError, EOFError) as error:
-        if isinstance(error, OSError) and error.filename is None and not isinstance(error, gzip.BadGzipFile):
-            raise  # not about this file: a closed pipe, say
-        words = getattr(error, "strerror", None) or str(error)
-        raise Misused(f"{path}: cannot be read: {words}") from error
+        return Path(path).open("rb")
+    except OSError as error:
+        raise Misused(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def adapter_of(name: str) -> Adapter | None:

@@ -240,6 +240,10 @@ class Alerting:
             if row is not None:
                 standing.alert.touched_us = log_time_us
                 yield standing, row
+            elif standing.alert.version == 0:
+                # All its members came and left within the batch: there was no alert.
+                del self.standing[alert_id]
+                self.dirty_members = {member for member in self.dirty_members if member[0] != alert_id}
         self.dirty.clear()
 
     def _move(self, standing: Standing) -> None:

@@ -70,7 +70,7 @@ def weigh_action(partition: Partition, ledger: Ledger, subject: SubjectKey, acti
         named = (name, (subject, action.key))
         if not holds and named not in partition.anchored:
             continue
-        policy_set = partition.sets.at(action.time_us)
+        policy_set = partition.sets.judging(action.set_digest, action.time_us)
         requirement = policy_set.requirements[action.policy]
         bucket = action_bucket(name, policy_set, requirement, subject, action)
         if holds:

@@ -130,6 +130,9 @@ class Correlator:
         """The earliest log time of `authentications` at which something would be published; None: nothing waits."""
         known = self.known
         moments = []
+        if known.again:
+            # Restored and not judged yet: the next record will say what waits for what.
+            moments.append(known.evidence_us)
         while (entry := known.due.peek()) is not None:
             if known.withheld.get(((entry[1], entry[2]), (entry[3], entry[4]))) == entry[0]:
                 moments.append(entry[0])

@@ -107,6 +107,7 @@ class Action(msgspec.Struct, array_like=True):
 
     Attributes:
         policy: id of its policy in the set in force at its time.
+        set_digest: that set: it judges the action in every revision.
         counts: its outcome is `success` or `unknown`: it uses a verification up and can raise an alert.
         too_late: it arrived more than `accept_late` after its time.
         grace_end_us, closes_us: the moments of waiting and of finality, in arrivals.
@@ -120,6 +121,7 @@ class Action(msgspec.Struct, array_like=True):
     arrival_us: int
     hash: int
     policy: str
+    set_digest: str
     counts: bool
     too_late: bool
     grace_end_us: int

@@ -54,7 +54,8 @@ def forget_alerts(partition: Partition) -> None:
     """Expire alerts that nobody touched, and send to their tombstones those that are long resolved."""
     for moment_us, tenant, subject_id, _, alert_id in partition.alert_moments.passed(partition.both_us):
         standing = partition.alerting.standing.get(alert_id)
-        if standing is None:
+        if standing is None or alert_id in partition.alerting.dirty:
+            # A dirty one is about to be written, and then waits for its next moment.
             continue
         alert = standing.alert
         if alert.state != RESOLVED:

@@ -13,7 +13,7 @@ from stepwatch.streams.copies import Seen, seen
 from stepwatch.streams.decode import ACTION, Event, Heartbeat, body_hash, maps_of
 from stepwatch.streams.facts import Action, Fact, Remembered, address, fact_of
 from stepwatch.streams.judge import EXEMPT
-from stepwatch.streams.ledger import Ledger, between
+from stepwatch.streams.ledger import STEPS, Ledger, between
 from stepwatch.streams.limits import SUBJECT_FACTS_MAX
 from stepwatch.streams.moments import forget_from
 from stepwatch.streams.partition import Partition
@@ -83,6 +83,10 @@ class ActionView:
         return maps_of(self._event)
 
 
+DECISIVE = STEPS | {ev.SESSION_STARTED, ev.SESSION_REVOKED, ev.CREDENTIAL_CHANGED}
+"""Evidence that a verdict may stand on: what of it comes after a close is counted as `late_evidence`."""
+
+
 def accept(partition: Partition, event: Event, subject: SubjectKey, where: Coordinates) -> Seen:
     """Take one event in.
 
@@ -117,7 +121,7 @@ def _accept_action(partition: Partition, event: Event, subject: SubjectKey, wher
         if match.notes:
             partition.effects.count("condition_errors", len(match.notes))
         if match.requirement is not None:
-            _accept_matched(partition, event, subject, where, match)
+            _accept_matched(partition, event, subject, where, match, policy_set)
             return
     sensitivity, outcome = sensitivity_of(event), outcome_of(event)
     if policy_gap.holds(event, sensitivity, outcome):
@@ -129,14 +133,21 @@ def _accept_action(partition: Partition, event: Event, subject: SubjectKey, wher
     partition.effects.count("verdicts.not_required")
 
 
-def _accept_matched(partition: Partition, event: Event, subject: SubjectKey, where: Coordinates, match: Match) -> None:
+def _accept_matched(
+    partition: Partition,
+    event: Event,
+    subject: SubjectKey,
+    where: Coordinates,
+    match: Match,
+    policy_set: PolicySet,
+) -> None:
     requirement = match.requirement
     assert requirement is not None
     row = action_row(event, subject[1], where)
     row.notes = list(match.notes)
     row.policy, row.policy_version, row.trigger_reason = requirement.id, requirement.version, requirement.reason
     if not match.exempt:
-        _accept_policed(partition, event, subject, requirement, row)
+        _accept_policed(partition, event, subject, requirement, row, policy_set.digest)
         return
     _remember(partition, event, subject)
     row.verdict, row.reason = EXEMPT, "exemption"
@@ -153,7 +164,7 @@ def _remember(partition: Partition, event: Event, subject: SubjectKey) -> None:
 
 
 def _accept_policed(
-    partition: Partition, event: Event, subject: SubjectKey, requirement: Requirement, row: Any
+    partition: Partition, event: Event, subject: SubjectKey, requirement: Requirement, row: Any, set_digest: str
 ) -> None:
     data, client = event.data, event.data.client
     grace_end_us = event.arrival_us + requirement.grace_us
@@ -166,6 +177,7 @@ def _accept_policed(
         arrival_us=event.arrival_us,
         hash=body_hash(event.value),
         policy=requirement.id,
+        set_digest=set_digest,
         counts=row.outcome in ("success", "unknown"),
         too_late=event.arrival_us - event.time_us > requirement.accept_late_us,
         grace_end_us=grace_end_us,
@@ -189,7 +201,7 @@ def _accept_evidence(partition: Partition, event: Event, subject: SubjectKey, wh
     approver = event.data.approver
     fact = fact_of(event, policy_set.canonical(event.tenant, approver) if approver else "")
     ledger = partition.ledger(subject)
-    late = bool(fact.kind) and _is_late(partition, ledger, fact, policy_set)
+    late = fact.type in DECISIVE and _is_late(ledger, fact, policy_set)
     if late:
         partition.effects.count("late_evidence")
     row = evidence_row(event, subject[1], fact, where, late)
@@ -204,12 +216,7 @@ def _accept_evidence(partition: Partition, event: Event, subject: SubjectKey, wh
     state.save(partition.writes, subject, fact)
 
 
-def _is_late(partition: Partition, ledger: Ledger, fact: Fact, policy_set: PolicySet) -> bool:
-    """It might have covered an action, had that not closed before it arrived."""
-    for action in between(
-        ledger.actions, fact.at_us - policy_set.horizon_max_us, fact.at_us + policy_set.lookback_max_us
-    ):
-        requirement = partition.sets.at(action.time_us).requirements[action.policy]
-        if action.closes_us < fact.arrival_us and fact.time_us <= action.time_us + requirement.clock_skew_us:
-            return True
-    return False
+def _is_late(ledger: Ledger, fact: Fact, policy_set: PolicySet) -> bool:
+    """It speaks of the time of an action that had closed before it arrived."""
+    first_us, last_us = fact.at_us - policy_set.skew_max_us, fact.at_us + policy_set.lookback_max_us
+    return any(action.closes_us < fact.arrival_us for action in between(ledger.actions, first_us, last_us))

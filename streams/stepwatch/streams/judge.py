@@ -34,12 +34,17 @@ class Nearest(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The judgement of one action. `chosen` covers it; `nearest` is the nearest miss where none does."""
+    """The judgement of one action.
+
+    `chosen` covers it; `nearest` is the nearest miss where none does; `fair_us` is the arrival from which
+    `unverified` is fair (see `Judge.fair_from`).
+    """
 
     verdict: str
     reason: str
     chosen: Fact | None = None
     nearest: Nearest | None = None
+    fair_us: int = 0
 
 
 class Case:
@@ -271,7 +276,7 @@ class Judge:
 
     def case(self, action: Action, ledger: Ledger, horizon_us: int) -> Case:
         """The action with its policy of the set in force at its own time."""
-        policy_set = self.sets.at(action.time_us)
+        policy_set = self.sets.judging(action.set_digest, action.time_us)
         return Case(action, policy_set.requirements[action.policy], policy_set, ledger, horizon_us, self)
 
     def decide(self, action: Action, ledger: Ledger) -> Decision:
@@ -286,9 +291,10 @@ class Judge:
         if chosen is not None:
             return Decision(VERIFIED, chosen.kind, chosen)
         reason, nearest = unverified(case, candidates)
-        if self.fair_from(case) is None:
+        fair_us = self.fair_from(case)
+        if fair_us is None:
             return Decision(BLIND, "source_silent", None, nearest)
-        return Decision(UNVERIFIED, reason, None, nearest)
+        return Decision(UNVERIFIED, reason, None, nearest, fair_us)
 
     def choice(self, action: Action, ledger: Ledger, horizon_us: int) -> Proof | None:
         """The proof that an action chose, as it stood at a horizon; None where none covered it."""

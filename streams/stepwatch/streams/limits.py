@@ -21,6 +21,9 @@ SUBJECT_FACTS_MAX: Final = 50_000
 SUBJECTS_CACHED_MAX: Final = 100_000
 """Subjects whose key and partition are kept at hand: about 20 MB; murmur2 in Python costs 2.6 us."""
 
+SOURCES_HEARD_MAX: Final = 1_000
+"""Sources whose heartbeats are kept: about 5 kB each; a name that nobody lists may be anybody's invention."""
+
 ALERT_ACTIONS_MAX: Final = 100
 """Ids of members that an alert names (contract section 7)."""
 

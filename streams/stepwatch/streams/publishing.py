@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from stepwatch.streams.facts import Action, Published
-from stepwatch.streams.judge import BLIND, UNVERIFIED, VERIFIED, Decision
+from stepwatch.streams.judge import UNVERIFIED, VERIFIED, Decision
 from stepwatch.streams.wording import nearest_sentence
 
 
@@ -25,21 +25,16 @@ def published_form(decision: Decision) -> Published:
     return Published(decision.verdict, decision.reason, chosen.shown_id if chosen is not None else "", shown)
 
 
-def publish_from(action: Action, decision: Decision, fair_us: int | None) -> int:
+def publish_from(action: Action, decision: Decision) -> int:
     """The log time of the authentications partition from which a decision may be published before the close.
-
-    Args:
-        action: with what was published of it last.
-        decision: the new one.
-        fair_us: the arrival from which `unverified` is fair, or None.
 
     Returns:
         0 for what is published at once; the end of the grace for `unverified`, `blind` and for a `verified` that no
-        longer holds; for a blind one that became unverified, `grace` past the sign of life.
+        longer holds. At the end of its grace an action was blind, whether that was published or not, where the sign
+        of life that makes `unverified` fair came later: then it waits until `grace` past that sign.
     """
     if decision.verdict == VERIFIED:
         return 0
-    last = action.published
-    if decision.verdict == UNVERIFIED and last is not None and last.verdict == BLIND and fair_us is not None:
-        return max(action.grace_end_us, fair_us + action.grace_end_us - action.arrival_us)
+    if decision.verdict == UNVERIFIED and decision.fair_us > action.grace_end_us:
+        return decision.fair_us + action.grace_end_us - action.arrival_us
     return action.grace_end_us

@@ -47,7 +47,7 @@ class PolicySet:
         any_proves: a source of the set has `proves`, so the others prove nothing.
         requirements: by policy id, in the order in which policies match.
         files: as loaded, with the policies' tests and the lines of everything.
-        lookback_max_us, accept_late_max_us: largest of its files' defaults.
+        lookback_max_us, accept_late_max_us, skew_max_us: largest of its files' defaults.
         horizon_max_us: largest grace + revise_within of its policies and defaults.
         silent_after_max_us: 0 where no source has it.
     """
@@ -66,6 +66,7 @@ class PolicySet:
         "may_match",
         "requirements",
         "silent_after_max_us",
+        "skew_max_us",
         "sources",
     )
 
@@ -88,6 +89,7 @@ class PolicySet:
         defaults = [file.defaults or Defaults() for file in files] or [Defaults()]
         self.lookback_max_us = max(said.lookback for said in defaults)
         self.accept_late_max_us = max(said.accept_late for said in defaults)
+        self.skew_max_us = max(said.clock_skew for said in defaults)
         self.horizon_max_us = max(
             *(said.grace + said.revise_within for said in defaults),
             *(required.grace_us + required.revise_within_us for required in self.requirements.values()),
@@ -109,6 +111,7 @@ class PolicySets:
     """
 
     __slots__ = (
+        "_by_digest",
         "_only",
         "_starts",
         "accept_late_max_us",
@@ -134,6 +137,7 @@ class PolicySets:
         self.sets = tuple(sorted(sets, key=_start))
         self.refused = tuple(refused)
         self._starts = [_start(policy_set) for policy_set in self.sets]
+        self._by_digest = {policy_set.digest: policy_set for policy_set in self.sets}
         self._only = self.sets[0] if len(self.sets) == 1 else None
         self.lookback_max_us = max(policy_set.lookback_max_us for policy_set in self.sets)
         self.accept_late_max_us = max(policy_set.accept_late_max_us for policy_set in self.sets)
@@ -145,6 +149,13 @@ class PolicySets:
         if self._only is not None:
             return self._only
         return self.sets[max(bisect_right(self._starts, time_us) - 1, 0)]
+
+    def judging(self, digest: str, time_us: int) -> PolicySet:
+        """The set that judged an action first, and does so in every revision.
+
+        A set applied with `--now` begins in the past of actions that are already judged; it is not theirs.
+        """
+        return self._by_digest.get(digest) or self.at(time_us)
 
     def __repr__(self) -> str:
         return f"PolicySets({list(self.sets)})"

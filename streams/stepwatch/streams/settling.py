@@ -48,7 +48,7 @@ def _settle_news(partition: Partition, subject: SubjectKey, news: list[Fact | Ac
         touched.update(action.key for action in actions)
         first = min(action.order for action in actions)
         for action in ledger.open.values():
-            requirement = partition.sets.at(action.time_us).requirements[action.policy]
+            requirement = partition.sets.judging(action.set_digest, action.time_us).requirements[action.policy]
             if requirement.max_uses is not None and action.order > first:
                 touched.add(action.key)
     weigh_evidence(partition, ledger, subject, news)
@@ -69,7 +69,7 @@ def consider(
     if form == action.published:
         partition.withheld.pop(named, None)
         return decision
-    from_us = 0 if final else publish_from(action, decision, _fair_us(partition, ledger, action, decision))
+    from_us = 0 if final else publish_from(action, decision)
     if from_us <= partition.evidence_us or from_us == 0:
         partition.withheld.pop(named, None)
         publish(partition, subject, action, decision, form)
@@ -77,13 +77,6 @@ def consider(
         partition.withheld[named] = from_us
         partition.due.add(from_us, subject, *action.key)
     return decision
-
-
-def _fair_us(partition: Partition, ledger: Ledger, action: Action, decision: Decision) -> int | None:
-    """Only a blind verdict that would become unverified waits for the source's backlog."""
-    if decision.verdict != UNVERIFIED or action.published is None or action.published.verdict != BLIND:
-        return None
-    return partition.judge.fair_from(partition.judge.case(action, ledger, action.closes_us))
 
 
 def publish(partition: Partition, subject: SubjectKey, action: Action, decision: Decision, form: Published) -> None:
@@ -97,7 +90,7 @@ def publish(partition: Partition, subject: SubjectKey, action: Action, decision:
     state.save(partition.writes, subject, action)
     if not action.counts:
         return
-    policy_set = partition.sets.at(action.time_us)
+    policy_set = partition.sets.judging(action.set_digest, action.time_us)
     requirement = policy_set.requirements[action.policy]
     left = VERDICT_KINDS.get(before.verdict) if before is not None else None
     joined = VERDICT_KINDS.get(decision.verdict)

@@ -13,7 +13,7 @@ import msgspec
 
 from stepwatch.streams.alerting import RESOLVED, SOURCE_SILENCE, Alert, Member, Standing
 from stepwatch.streams.facts import Action, Fact, Key, Remembered
-from stepwatch.streams.liveness import Liveness, Window
+from stepwatch.streams.liveness import Feed, Liveness
 from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.partition import Partition
@@ -24,8 +24,7 @@ Writes = dict[bytes, bytes | None]
 
 POSITION = b"\0position|"
 _FIRST = b"\0first"
-_SIGNS = b"\0signs|"
-_LAST = b"\0last|"
+_FEED = b"\0feed|"
 _KINDS: dict[type, str] = {Fact: "fact", Action: "action", Remembered: "remembered"}
 _ALERT = "alert"
 _MEMBER = "member"
@@ -103,11 +102,8 @@ def save_first_log(writes: Writes, first_log_us: int) -> None:
 
 def save_signs(writes: Writes, liveness: Liveness) -> None:
     """Write the signs of life that have changed."""
-    for window in liveness.dirty:
-        writes[_SIGNS + _encode(window)] = _value(liveness.signs[window])
-        source = window[0]
-        if source in liveness.last:
-            writes[_LAST + source.encode()] = _value(liveness.last[source])
+    for source in liveness.dirty:
+        writes[_FEED + source.encode()] = _value(liveness.feeds[source])
     liveness.dirty.clear()
 
 
@@ -137,13 +133,11 @@ def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]])
             logs[key[len(POSITION) :].decode()] = LogTime(*_read(value, tuple[int, int]))
         elif key == _FIRST:
             partition.first_log_us = _read(value, int)
-        elif key.startswith(_SIGNS):
-            window: Window = msgspec.msgpack.decode(key[len(_SIGNS) :], type=tuple[str, int])
-            partition.liveness.signs[window] = _read(value, list[list[int]])
-        elif key.startswith(_LAST):
-            partition.liveness.last[key[len(_LAST) :].decode()] = _read(value, tuple[int, int, str])
+        elif key.startswith(_FEED):
+            partition.liveness.feeds[key[len(_FEED) :].decode()] = _read(value, Feed)
         else:
             _restore_item(partition, _decode_key(key), value, members)
+    partition.use(partition.sets)
     for alert_id, member in members:
         standing = partition.alerting.standing.get(alert_id)
         if standing is not None:

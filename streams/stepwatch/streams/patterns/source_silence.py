@@ -28,8 +28,7 @@ def silent_sources(liveness: Liveness, sets: PolicySets, log_time_us: int, first
         sign_us = liveness.last_sign((source.name, source.silent_after_us), log_time_us)
         since_us = first_log_time_us if sign_us is None else sign_us
         if log_time_us - since_us > source.silent_after_us:
-            last = liveness.last.get(source.name)
-            silent.append(Silence(source.name, last[2] if last else "", since_us))
+            silent.append(Silence(source.name, liveness.last_heartbeat_id(source.name), since_us))
     return silent
 
 

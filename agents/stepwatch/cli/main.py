@@ -1,0 +1,82 @@
+"""The console command `stepwatch`: what commands there are, and how one ends."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as version_of
+from typing import Annotated
+
+import typer
+
+from stepwatch.agents.errors import EXIT_PROBLEM
+from stepwatch.cli import policy, replay, roles, screen, send, settings, sql, topics, up
+from stepwatch.cli.errors import exit_of
+from stepwatch.cli.target import trace_wanted
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"stepwatch {version_of('stepwatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def stepwatch(
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """Was this high-risk action done by somebody who had just proved who they are?
+
+    Exit status: 0 ok, 1 found a problem, 2 usage or configuration, 3 a server cannot be reached, 130 interrupted.
+    """
+
+
+app.command()(replay.replay)
+app.add_typer(policy.commands, name="policy")
+app.command()(up.up)
+app.command()(send.send)
+app.command()(sql.sql)
+app.add_typer(topics.commands, name="topics")
+app.command()(roles.correlate)
+app.command()(roles.store)
+app.command()(roles.notify)
+app.command()(settings.settings)
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    _show_version(True)
+
+
+def main() -> None:
+    """Run the command line of this process and end it with the exit status of STYLE section 3."""
+    screen.prepare()
+    try:
+        app(prog_name="stepwatch")
+    except Exception as error:
+        if trace_wanted():
+            raise
+        status, message = exit_of(error) or (EXIT_PROBLEM, _unforeseen(error))
+        screen.say(message)
+        sys.exit(status)
+
+
+def _unforeseen(error: Exception) -> str:
+    return (
+        f"this should not have happened: {type(error).__name__}: {error}\n"
+        "STEPWATCH_LOG_LEVEL=debug shows where; please report it with that"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""`stepwatch replay`: a file of events in, verdicts, alerts and rejected lines out (contract section 10)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepwatch.cli import screen
+from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of, open_lines
+
+if TYPE_CHECKING:
+    from stepwatch.streams.replay import Explained
+
+_ROWS_AT_ONCE = 1000
+
+
+def replay(
+    events: Annotated[
+        str, typer.Argument(metavar="EVENTS.jsonl", help="One event a line, in any order; - is standard input.")
+    ],
+    policy: Annotated[list[Path], typer.Option("--policy", metavar="FILE", help="A policy file; give several.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
+    source: Annotated[
+        str, typer.Option("--from", metavar="SOURCE", help="Whose log it is: okta, cloudtrail, or stepwatch.")
+    ] = AS_THEY_ARE,
+) -> None:
+    """Judge a file of events: what would have been verified, and what not.
+
+    Exit status 0, with rejected lines too; 2 where the policies are refused or a file cannot be read.
+    """
+    from stepwatch.streams.replay import explained_replay
+    from stepwatch.streams.sets import load_files
+
+    adapter = adapter_of(source)
+    sets = load_files(policy)
+    with open_lines(events) as file:
+        lines = Converted(file, adapter)
+        if as_json:
+            rows = _with_origins(explained_replay(lines, sets), lines)
+            write_json(explained.row for explained in rows)
+        else:
+            from stepwatch.cli.report import Glances, write_report
+
+            glances = Glances()
+            rows = _with_origins(explained_replay(glances.watch(lines), sets), lines)
+            write_report(rows, glances)
+    _tell_skips(lines, events)
+
+
+def write_json(rows: Iterable[dict[str, object]]) -> None:
+    """One JSON object a line to standard output, flushed every so many rows."""
+    import msgspec
+
+    encode = msgspec.json.encode
+    rows = iter(rows)
+    while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+        sys.stdout.buffer.write(b"".join(encode(row) + b"\n" for row in chunk))
+        sys.stdout.buffer.flush()
+
+
+def _with_origins(rows: Iterator[Explained], lines: Converted) -> Iterator[Explained]:
+    for explained in rows:
+        if explained.row["kind"] == "rejected":
+            explained.row["line"] = lines.origin(explained.row["line"])
+        yield explained
+
+
+def _tell_skips(lines: Converted, path: str) -> None:
+    if lines.skipped:
+        count = screen.counted(lines.skipped.total(), "record")
+        screen.say(f"{count} of {path} are no events of ours ({screen.counted(lines.lines_read, 'line')} read):")
+        for words in lines.skips_in_words():
+            screen.say(words)

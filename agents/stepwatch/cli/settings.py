@@ -1,0 +1,53 @@
+"""`stepwatch settings`: everything an operator can set."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stepwatch.cli import screen
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+_PREFIX = "STEPWATCH_"
+
+
+def settings(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List every setting: its environment variable, default, meaning, and what it is set to here.
+
+    Values come from the environment, or from a file `.env` in the working folder.
+    """
+    from stepwatch.agents.settings import Settings
+
+    rows = [_row(name, field) for name, field in Settings.model_fields.items()]
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    room = screen.width()
+    for row in rows:
+        default = "none" if row["default"] in (None, "") else row["default"]
+        here = f"   set here: {screen.shown(row['set'])}" if row["set"] is not None else ""
+        print(screen.paint(row["variable"], "bold") + f"   default: {default}{here}")
+        print(screen.wrapped(row["meaning"], room, "    "))
+
+
+def _row(name: str, field: FieldInfo) -> dict[str, Any]:
+    variable = _PREFIX + name.upper()
+    here = os.environ.get(variable) or None
+    if here is not None and name.endswith("password"):
+        here = "*****"
+    default = field.default
+    return {
+        "name": name,
+        "variable": variable,
+        "default": default if isinstance(default, str | int | bool | None) else str(default),
+        "meaning": field.description or "",
+        "set": here,
+    }

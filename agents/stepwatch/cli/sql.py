@@ -1,0 +1,122 @@
+"""`stepwatch sql`: one question to the tables, as a user who may only read."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stepwatch.cli import screen
+from stepwatch.cli.errors import Misused, ServerAway
+
+if TYPE_CHECKING:
+    from stepwatch.agents.settings import Settings
+
+_FORMATTED = re.compile(r"\bFORMAT\s+\w+\s*$", re.I)
+_NUMBER = re.compile(r"(Nullable\()?(U?Int|Float|Decimal)")
+_TABLE = "JSONCompactStringsEachRowWithNamesAndTypes"
+_READONLY = {"readonly": 2}
+
+
+def sql(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="A SELECT, SHOW or DESCRIBE; - reads it from input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
+) -> None:
+    """Ask ClickHouse, reading only. A FORMAT at the end of the query is kept as it is.
+
+    Exit status 0; 2 where ClickHouse refuses the query; 3 where it does not answer.
+    """
+    from stepwatch.cli.target import connect, quiet_logs
+
+    settings = connect(data, as_reader=True)
+    quiet_logs(settings)
+    text = _trimmed(sys.stdin.read() if query == "-" else query)
+    if _FORMATTED.search(text):
+        sys.stdout.buffer.write(ask(settings, text, None))
+    elif as_json:
+        sys.stdout.buffer.write(ask(settings, text, "JSONEachRow"))
+    else:
+        _print_table(ask(settings, text, _TABLE))
+    sys.stdout.flush()
+
+
+def ask(settings: Settings, query: str, fmt: str | None) -> bytes:
+    """The answer to a query, in a format of ClickHouse; None: the one that the query names.
+
+    Raises:
+        ServerAway: ClickHouse does not answer.
+        Misused: it refuses the query or us.
+    """
+    from stepwatch.agents.store import StoreRefused
+    from stepwatch.store.client import BadUrl, open_client, trouble_of
+
+    try:
+        client = open_client(settings)
+        try:
+            try:
+                return bytes(client.raw_query(query, settings=dict(_READONLY), fmt=fmt))
+            except Exception as error:
+                # A user of `readonly = 1` may set nothing, not even this, and needs it not.
+                if "readonly" not in str(error).lower():
+                    raise
+                return bytes(client.raw_query(query, fmt=fmt))
+        finally:
+            client.close()
+    except (BadUrl, StoreRefused) as error:
+        raise Misused(str(error)) from error
+    except Exception as error:
+        if trouble_of(error) is None:
+            raise
+        raise _refusal(settings, error) from error
+
+
+def _refusal(settings: Settings, error: Exception) -> Exception:
+    from stepwatch.store.client import Trouble, name_of, trouble_of, words_of
+
+    name, words = name_of(error), words_of(error)
+    if not name and trouble_of(error) is Trouble.AWAY:
+        return ServerAway(
+            f"no answer from ClickHouse at {settings.clickhouse_url} ({words}): start it, "
+            "start `stepwatch up`, or set STEPWATCH_CLICKHOUSE_URL to its address"
+        )
+    if "AUTHENTICATION" in name or "PASSWORD" in name:
+        return Misused(
+            f"ClickHouse at {settings.clickhouse_url} does not know user {settings.clickhouse_user} with that "
+            "password: set STEPWATCH_CLICKHOUSE_USER and STEPWATCH_CLICKHOUSE_PASSWORD"
+        )
+    hint = ""
+    if name in ("UNKNOWN_TABLE", "UNKNOWN_DATABASE"):
+        hint = ". The role `store` makes the tables when it first starts; `show tables` lists them"
+    elif name in ("ACCESS_DENIED", "READONLY"):
+        hint = ". This command only reads"
+    return Misused(f"ClickHouse refuses the query ({name or 'no code'}): {words}{hint}")
+
+
+def _trimmed(query: str) -> str:
+    text = query.strip().rstrip(";").rstrip()
+    if not text:
+        raise Misused(
+            'no query: write one, as in stepwatch sql "select verdict, count() from audit_current group by 1"'
+        )
+    return text
+
+
+def _print_table(answer: bytes) -> None:
+    lines = answer.decode(errors="replace").splitlines()
+    if len(lines) < 2:
+        screen.say("no answer: this statement returns no rows")
+        return
+    names, types, *rows = [json.loads(line) for line in lines]
+    right = [index for index, kind in enumerate(types) if _NUMBER.match(kind)]
+    if rows:
+        print(screen.table([*map(screen.shown, names)], [[*map(_cell, row)] for row in rows], right))
+    screen.say(screen.counted(len(rows), "row"))
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else screen.shown(value)
