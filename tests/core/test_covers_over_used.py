@@ -184,8 +184,8 @@ def test_the_horizon_of_the_last_action_reaches_down_the_whole_chain() -> None:
     assert verdict(rows, "c") == OVER_USED
 
 
-def test_a_revocation_that_frees_the_proof_for_the_next_action_does_so_until_the_close() -> None:
-    twin = verified("v", -M, credential="k1", session=None, root_session="s1")
-    other = event("credential.changed", "gone", -500_000, credential="k1", change="revoked")
-    rows = judged(ONCE, twin, action("b", -S), other, action())
-    assert (verdict(rows, "b"), verdict(rows)) == (VERIFIED, unverified("over_used"))
+def test_what_an_earlier_action_used_stays_used_though_the_proof_was_voided_after_it() -> None:
+    lost = event("credential.changed", "lost", -500_000, credential="k1", change="revoked")
+    rows = judged(ONCE, verified(credential="k1"), action("b", -S), lost, action())
+    assert (verdict(rows, "b"), verdict(rows)) == (VERIFIED, unverified("voided"))
+    assert rows["a"]["nearest_miss"]["failed"] == ["voided", "over_used"]

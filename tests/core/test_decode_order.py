@@ -82,7 +82,7 @@ def test_of_two_faults_the_one_that_the_contract_names_first_is_named(first: str
     assert field_at_fault(both(first, second), None) == field
 
 
-@pytest.mark.parametrize(("first", "second"), combinations(REST, 2), ids=lambda rest: rest[0])
+@pytest.mark.parametrize(("first", "second"), list(combinations(REST, 2)), ids=lambda rest: rest[0])
 def test_of_two_faults_in_the_rest_of_data_either_is_named(
     first: tuple[str, str, Break], second: tuple[str, str, Break]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import json
 import os
 import signal
@@ -62,6 +64,8 @@ class Worker:
                 stdout=out,
                 stderr=out,
             )
+        # A test that fails leaves its worker; it must not outlive the tests.
+        atexit.register(self.process.kill)
 
     def kill(self) -> None:
         """kill -9."""
@@ -143,10 +147,4 @@ async def until(what: Callable[[], Any], seconds: float = 60.0, words: str = "it
         if value := await what():
             return value
         assert time.monotonic() < give_up, f"{words} did not come true in {seconds} s"
-        await _pause()
-
-
-async def _pause() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)

@@ -15,7 +15,7 @@ from stepwatch.cli.screen import counted, paint, say, shown
 
 if TYPE_CHECKING:
     from stepwatch.streams.policytests import Outcome
-    from stepwatch.streams.sets import PolicySet, PolicySets
+    from stepwatch.streams.sets import PolicySet
 
 commands = typer.Typer(no_args_is_help=True, help="Check, test and apply policy files.")
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Policy files, or folders of them.")]
@@ -56,11 +56,11 @@ def test(files: Files) -> None:
     if not outcomes:
         say("no tests: write `tests` below a policy, at least one that must fire and one that must stay silent")
         raise typer.Exit(EXIT_PROBLEM)
-    passed = len(outcomes) - len(failed)
-    said = paint(f"{counted(passed, 'test')} passed", "" if failed else "green")
-    print(said + (", " + paint(f"{len(failed)} failed", "red") if failed else f" of {_policy_count(sets)}"))
     if failed:
+        print(paint(f"{len(failed):,} of {counted(len(outcomes), 'test')} failed", "red"))
         raise typer.Exit(EXIT_PROBLEM)
+    policies = counted(sum(len(one.requirements) for one in sets.sets), "policy", "policies")
+    print(paint("ok", "green") + f": {counted(len(outcomes), 'test')} of {policies} passed")
 
 
 @commands.command()
@@ -136,10 +136,6 @@ def _described(policy_set: PolicySet) -> str:
     tests = sum(len(policy.tests) for policy in policies)
     said = [counted(len(policy_set.files), "file"), counted(len(policies), "policy", "policies")]
     return f"set {policy_set.digest[:12]}: {', '.join(said)}, {counted(tests, 'test')}{begins}"
-
-
-def _policy_count(sets: PolicySets) -> str:
-    return counted(sum(len(policy_set.requirements) for policy_set in sets.sets), "policy", "policies")
 
 
 def _show_failure(outcome: Outcome) -> None:

@@ -17,9 +17,9 @@ from stepwatch.streams.wording import duration
 Row = dict[str, Any]
 VERDICT_COLOURS = {"unverified": "red", "blind": "yellow", "verified": "green", "exempt": "dim", "not_required": "dim"}
 SEVERITY_COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": ""}
-_MOST = (20, 24, 40, 24, 12)
+_MOST = (8, 24, 40, 24, 12)
 """The most columns for time, subject, action, id and verdict."""
-_LEAST = (8, 5, 8, 4, 12)
+_LEAST = (8, 8, 12, 8, 12)
 _SENTENCE_LEAST = 40
 """A sentence with less room than this goes below its verdict instead of beside it."""
 _BELOW = " " * 4
@@ -72,6 +72,7 @@ class Glances:
 
 
 class _Shown(NamedTuple):
+    day: str
     cells: tuple[str, ...]
     sentence: str
 
@@ -98,7 +99,9 @@ def write_report(rows: Iterable[Explained], glances: Glances) -> None:
         out(line + "\n")
     for line in _rejected_lines(rejected, room):
         out(line + "\n")
-    out(_summary([explained.row for _, explained in verdicts], len(alerts), len(rejected)) + "\n")
+    if verdicts or alerts or rejected:
+        out("\n")
+    out(wrapped(_summary([explained.row for _, explained in verdicts], len(alerts), len(rejected)), room, "") + "\n")
 
 
 def _sortable(time: str) -> tuple[int, int]:
@@ -109,18 +112,19 @@ def _sortable(time: str) -> tuple[int, int]:
 
 
 def _clock(time: str) -> str:
-    """A time to the second, UTC; as sent where it has another offset or is none."""
+    """A time to the second, UTC; `""` where it is none."""
     from stepwatch.schemas.times import format_time, parse_time
 
     time_us = parse_time(time) if time else None
-    return "" if time_us is None else format_time(time_us)[:19].replace("T", " ") + "Z"
+    return "" if time_us is None else format_time(time_us)[:19].replace("T", " ")
 
 
 def _verdict(explained: Explained, glances: Glances, with_tenant: bool) -> _Shown:
     row, seen = explained.row, glances.of(explained.row)
     subject = f"{row['tenant']}/{row['subject']}" if with_tenant else row["subject"]
-    cells = (_clock(seen.time), shown(subject), shown(seen.action), shown(row["action_id"]), row["verdict"])
-    return _Shown(cells, shown(sentence_of(explained)))
+    day, _, clock = _clock(seen.time).partition(" ")
+    cells = (clock, shown(subject), shown(seen.action), shown(row["action_id"]), row["verdict"])
+    return _Shown(day, cells, shown(sentence_of(explained)))
 
 
 def sentence_of(explained: Explained) -> str:
@@ -140,7 +144,7 @@ def sentence_of(explained: Explained) -> str:
 
 
 def _verdict_lines(rows: list[_Shown], room: int | None) -> Iterator[str]:
-    header = ("TIME", "SUBJECT", "ACTION", "ID", "VERDICT")
+    header = ("UTC", "SUBJECT", "ACTION", "ID", "VERDICT")
     if not rows:
         return
     sizes = screen.columns_of([header, *(row.cells for row in rows)], _MOST)
@@ -150,7 +154,11 @@ def _verdict_lines(rows: list[_Shown], room: int | None) -> Iterator[str]:
         _shrink(sizes, room)
     heading = GAP.join(map(fit, header, sizes))
     yield paint(heading + GAP + "WHY" if beside else heading, "bold")
+    day = ""
     for row in rows:
+        if row.day != day:
+            day = row.day
+            yield paint(day or "no time known", "bold")
         *cells, verdict = map(fit, row.cells, sizes)
         line = GAP.join([*cells, paint(verdict, VERDICT_COLOURS.get(row.cells[-1], ""))])
         if not beside:
@@ -177,22 +185,22 @@ def _alert_lines(alerts: list[Explained], room: int | None) -> Iterator[str]:
         return
     alerts = sorted(alerts, key=lambda explained: (explained.row["first_time"], explained.row["alert_id"]))
     yield ""
-    yield paint(counted(len(alerts), "ALERT"), "bold")
+    yield paint(f"ALERTS ({len(alerts):,})", "bold")
     for explained in alerts:
         row = explained.row
         severity = paint(f"{row['severity']:8}", SEVERITY_COLOURS.get(row["severity"], ""))
         first, last = _clock(row["first_time"]), _clock(row["last_time"])
         when = first if first == last else f"{first} to {last.removeprefix(first[:11])}"
-        yield f"{severity}{GAP}{fit(shown(row['alert']), 20)}{GAP}{when}{GAP}{row['alert_id']}"
-        many = f"{counted(row['count'], 'member')}: " if row["count"] > 1 else ""
-        yield wrapped(many + shown(explained.sentence), room, _BELOW)
+        many = f"{GAP}{row['count']:,} times" if row["count"] > 1 else ""
+        yield f"{severity}{GAP}{row['alert'].ljust(19)}{GAP}{when} UTC{many}"
+        yield wrapped(f"{shown(explained.sentence)} ({row['alert_id']})", room, _BELOW)
 
 
 def _rejected_lines(rejected: list[Explained], room: int | None) -> Iterator[str]:
     if not rejected:
         return
     yield ""
-    yield paint(counted(len(rejected), "REJECTED LINE"), "bold")
+    yield paint(f"REJECTED LINES ({len(rejected):,})", "bold")
     for explained in rejected:
         row = explained.row
         whose = f" (id {shown(row['id'])})" if row["id"] else ""
@@ -205,4 +213,4 @@ def _summary(verdicts: list[Row], alerts: int, rejected: int) -> str:
     parts = [f"{counted(len(verdicts), 'action')}: {said}" if said else "no actions"]
     parts.append(counted(alerts, "alert") if alerts else "no alerts")
     parts.append(f"{counted(rejected, 'line')} rejected" if rejected else "no line rejected")
-    return ("\n" if verdicts or alerts or rejected else "") + "; ".join(parts)
+    return "; ".join(parts)

@@ -6,7 +6,7 @@ import hashlib
 from random import Random
 from typing import Any, NamedTuple
 
-from stepwatch.demo.said import Happening, Person, Resource, Voice, id_of, proof_of
+from stepwatch.demo.said import Happening, Person, Resource, Voice, proof_of
 from stepwatch.schemas.times import HOUR_US, MINUTE_US, SECOND_US
 
 DAY_HOURS = 23
@@ -232,8 +232,11 @@ def step_up(
 def bad_records(voice: Voice, person: Person, time_us: int) -> tuple[Happening, Happening]:
     """Two events that nobody can use: one cut off on its way, one whose action is a number."""
     whole = voice.action(person, time_us, "s-bad", "reports.ledger.read", Resource("report", "r-1", "low"))
-    wrong = voice.action(person, time_us, "s-bad", "reports.ledger.read", Resource("report", "r-2", "low"), action=17)
-    return whole._replace(value=whole.value[: len(whole.value) // 2]), wrong
+    other = voice.action(person, time_us, "s-bad", "reports.ledger.read", Resource("report", "r-2", "low"))
+    return (
+        whole._replace(value=whole.value[: len(whole.value) // 2]),
+        other._replace(value=other.value.replace(b'"reports.ledger.read"', b"17")),
+    )
 
 
 def subject_of(name: str) -> str:
@@ -244,6 +247,3 @@ def subject_of(name: str) -> str:
 def transaction_of(action: str, resource_id: str) -> str:
     """The opaque hash of what the person was shown (contract section 3)."""
     return "sha256:" + hashlib.sha256(f"{action} {resource_id}".encode()).hexdigest()[:16]
-
-
-__all__ = ["DEEDS", "ROBOTS", "Bank", "bad_records", "id_of", "step_up", "subject_of", "transaction_of"]

@@ -91,10 +91,10 @@ class Screen:
 
     def tell(self, notice: Notice) -> None:
         """Print an alert's change."""
-        first, *rest = alert_lines(notice, self.columns)
+        (first, *rest), small = alert_lines(notice, self.columns)
         over = notice.happening is Happening.RESOLVED
         head = self.paint(first[:_HEAD], "good" if over else notice.alert.severity)
-        self.say(head + first[_HEAD:], *rest[:-1], self.paint(rest[-1], "dim"), "")
+        self.say(head + first[_HEAD:], *rest, *(self.paint(line, "dim") for line in small), "")
 
     def _wipe(self) -> None:
         if self._moves and self._drawn:
@@ -107,12 +107,15 @@ class Screen:
             self._err.flush()
 
 
-def alert_lines(notice: Notice, columns: int) -> list[str]:
+def alert_lines(notice: Notice, columns: int) -> tuple[list[str], list[str]]:
     """A change of an alert: who did what; which proof is missing, by how much, and what to do; where to look it up.
 
     Args:
         notice: what happened to which alert; its values may be an attacker's, and are made safe.
         columns: how wide a line may be.
+
+    Returns:
+        The lines to read now, and those to look things up by.
     """
     alert = notice.alert
     deed, what = _halves(alert)
@@ -125,11 +128,8 @@ def alert_lines(notice: Notice, columns: int) -> list[str]:
         second = f"{what} · do: {_to_do(alert)}"
         where = f" · {plain(alert.runbook)}" if alert.runbook else ""
         third = f"{plain(alert.first_time[11:19])} UTC · {plain(alert.alert_id, 60)}{where}"
-    lines = _wrapped(deed, columns, head)
-    for text in (second, third):
-        lines += _wrapped(text, columns, " " * _HEAD)
-    # The last one is shown dimmed: it must be one line, whatever the width.
-    return lines
+    indent = " " * _HEAD
+    return _wrapped(deed, columns, head) + _wrapped(second, columns, indent), _wrapped(third, columns, indent)
 
 
 def _halves(alert: ShownAlert) -> tuple[str, str]:

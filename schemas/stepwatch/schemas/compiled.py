@@ -18,6 +18,10 @@ from stepwatch.schemas.audit import AuditRow, EvidenceRow
 from stepwatch.schemas.events import Data
 
 
+class AnyObject(msgspec.Struct, gc=False):
+    """A JSON object of which no member is read: what is in it is skipped, that it is one is checked."""
+
+
 def _plain(annotation: Any) -> Any:
     """The annotation without pydantic's validators, with models turned into structs."""
     origin = get_origin(annotation)
@@ -26,7 +30,7 @@ def _plain(annotation: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return typing.Union[tuple(_plain(part) for part in get_args(annotation))]  # noqa: UP007 - built at run time
     if origin is dict:
-        return dict[str, Any]
+        return AnyObject
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return struct_of(annotation)
     return annotation

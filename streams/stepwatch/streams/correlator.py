@@ -113,7 +113,8 @@ class Correlator:
         new = [record for record in records if record.offset >= log.next_offset]
         for record in new:
             read(topic, record, log.read(record.offset, record.timestamp * 1000))
-        known.effects.count("records_in", len(new))
+        if new:
+            known.effects.count("records_in", len(new))
         self._note_log_times()
         settle(known)
         if self.partition == 0:

@@ -25,6 +25,11 @@ AUTHENTICATION = "authentication"
 
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_DATA = (b"", b"null", b'""')
+_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    kind: (ACTION if kind == ev.ACTION_PERFORMED else AUTHENTICATION, ev.REQUIRED_FIELDS.get(kind, ()))
+    for kind in ev.EVENT_TYPES - {ev.HEARTBEAT}
+}
+"""Type -> (family, required fields of `data`); heartbeats are few and read slowly."""
 _BIG = 2**63
 """Numbers beyond 64 bits are left to the slow decoder: the libraries disagree about them."""
 _tenants: dict[str | None, str] = {None: "default", "": "default"}
@@ -87,67 +92,64 @@ def decode(value: bytes, arrival_us: int | None, family: str | None = None) -> D
     """
     if len(value) <= EVENT_BYTES_MAX and _is_plain(value):
         try:
-            return _decode_fast(value, arrival_us, family)
-        except (msgspec.MsgspecError, UnicodeDecodeError, _NotFast):
-            pass
+            decoded = _decode_fast(value, arrival_us, family)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            decoded = None
+        if decoded is not None:
+            return decoded
     return _decode_slowly(value, arrival_us, family)
-
-
-class _NotFast(Exception):
-    """Something is wrong, or only looks so: read it slowly."""
 
 
 def _is_plain(value: bytes) -> bool:
     """No chance of bad UTF-8, of a lone surrogate or of too much depth in what the fast decoder skips."""
-    if b"\\u" in value and (b"\\ud" in value or b"\\uD" in value):
-        return False
     if value.count(b"{") + value.count(b"[") > EVENT_DEPTH_MAX:
         return False
-    if not value.isascii():
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            return False
+    if b"\\u" in value and (b"\\ud" in value or b"\\uD" in value):
+        return False
+    return value.isascii() or _is_utf8(value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
     return True
 
 
-def _decode_fast(value: bytes, arrival_us: int | None, family: str | None) -> Decoded:
-    envelope: Any = decode_envelope(value) if arrival_us is not None else decode_file_envelope(value)
-    kind, source, event_id = envelope.type, envelope.source, envelope.id
-    if not (event_id and source and kind):
-        raise _NotFast
-    if kind not in ev.EVENT_TYPES:
-        if kind.startswith(ev.TYPE_PREFIX):
-            return Skipped(kind)
-        raise _NotFast
-    its_family = ACTION if kind == ev.ACTION_PERFORMED else AUTHENTICATION
-    if family is not None and its_family != family and kind != ev.HEARTBEAT:
-        raise _NotFast
-    time_us = parse_time(envelope.time or "")
-    if time_us is None:
-        raise _NotFast
+def _decode_fast(value: bytes, arrival_us: int | None, family: str | None) -> Decoded | None:
+    """Read what is right at first sight; None: something is wrong, or only looks so, and must be read slowly."""
+    envelope: Any
     if arrival_us is None:
-        arrival = parse_time(envelope.arrival) if envelope.arrival else time_us
-        if arrival is None:
-            raise _NotFast
-        arrival_us = arrival
-    if time_us - arrival_us > AHEAD_MAX_US:
-        raise _NotFast
-    if kind == ev.HEARTBEAT:
-        raise _NotFast
+        envelope = decode_file_envelope(value)
+        said = envelope.arrival or envelope.time
+        arrival_us = parse_time(said) if said else None
+    else:
+        envelope = decode_envelope(value)
+    kind, source, event_id, subject = envelope.type, envelope.source, envelope.id, envelope.subject
+    if not (event_id and source and kind):
+        return None
+    known = _KINDS.get(kind)
+    if known is None:
+        return Skipped(kind) if kind.startswith(ev.TYPE_PREFIX) and kind != ev.HEARTBEAT else None
+    its_family, required = known
+    if (family is not None and its_family != family) or not subject or not envelope.time or arrival_us is None:
+        return None
+    time_us = parse_time(envelope.time)
+    if time_us is None or time_us - arrival_us > AHEAD_MAX_US:
+        return None
     raw_data = bytes(envelope.data)
     data = FastData() if raw_data in _NO_DATA else decode_data(raw_data)
     tenant = _tenants.get(data.tenant) or _known_tenant(data.tenant)
-    subject = envelope.subject
-    if tenant is None or not subject:
-        raise _NotFast
-    for name in ev.REQUIRED_FIELDS.get(kind, ()):
+    if tenant is None:
+        return None
+    for name in required:
         if not getattr(data, name):
-            raise _NotFast
+            return None
     if data.auth_time is not None and not -_BIG < data.auth_time * SECOND_US <= time_us + AHEAD_MAX_US:
-        raise _NotFast
+        return None
     if data.otp_step is not None and not -_BIG < data.otp_step < _BIG:
-        raise _NotFast
+        return None
     return Event(its_family, kind, tenant, subject, source, event_id, time_us, arrival_us, data, raw_data, value)
 
 
