@@ -58,7 +58,8 @@ def test_the_root_of_a_session_is_root_session_or_else_the_session_itself(
 
 def test_on_behalf_of_is_on_record_and_decides_nothing() -> None:
     plain, delegated = Driver(policy()), Driver(policy())
-    for driver, more in ((plain, {}), (delegated, {"on_behalf_of": "bob"})):
+    cases: list[tuple[Driver, Row]] = [(plain, {}), (delegated, {"on_behalf_of": "bob"})]
+    for driver, more in cases:
         driver.evidence("stepup.verified", "v-bob", subject="bob")
         driver.action("a-1", **more)
         judged(driver)

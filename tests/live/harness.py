@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from pydantic import SecretStr
 
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import create_topics
@@ -47,6 +48,8 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]), **more}
     for name in settings.model_fields_set:
         value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
         env["STEPWATCH_" + name.upper()] = "" if value is None else str(value)
     return env
 
@@ -93,13 +96,16 @@ async def with_topics(settings: Settings) -> Settings:
     return settings
 
 
-async def produce(settings: Settings, topic: str, partition: int, records: list[tuple[bytes, bytes]]) -> None:
-    """Append records to one partition."""
+async def produce(
+    settings: Settings, topic: str, partition: int, records: list[tuple[bytes, bytes]], at_ms: int | None = None
+) -> None:
+    """Append records to one partition; `at_ms`, a second apart, where the topic has CreateTime."""
     async with AIOKafkaProducer(**settings.kafka_client_options(), max_batch_size=500_000) as producer:
         for begin in range(0, len(records), 1000):
             batch = producer.create_batch()
-            for key, value in records[begin : begin + 1000]:
-                assert batch.append(key=key, value=value, timestamp=None) is not None
+            for number, (key, value) in enumerate(records[begin : begin + 1000], begin):
+                stamp = None if at_ms is None else at_ms + number * 1000
+                assert batch.append(key=key, value=value, timestamp=stamp) is not None
             batch.close()
             await (await producer.send_batch(batch, topic, partition=partition))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -23,6 +25,34 @@ _QUIET: dict[str, int] = {
     "aiokafka.conn": logging.CRITICAL,
     "asyncio": logging.WARNING,
 }
+
+
+class Repeats(logging.Filter):
+    """Lets one line of aiokafka's of each kind through in 10 s: while a broker is away it writes hundreds a second.
+
+    A kind is the logger and the text before its values are filled in. The next line that passes says how many did not.
+    """
+
+    def __init__(self, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._clock = clock
+        self._kinds: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is shown."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        kind = (record.name, str(record.msg))
+        now = self._clock()
+        shown_at, hidden = self._kinds.get(kind, (float("-inf"), 0))
+        if now - shown_at < self._every_s:
+            self._kinds[kind] = (shown_at, hidden + 1)
+            return False
+        self._kinds[kind] = (now, 0)
+        if hidden:
+            record.msg = f"{record.msg} (and {hidden} more like it before)"
+        return True
 
 
 def configure_logs(settings: Settings) -> None:
@@ -53,6 +83,7 @@ def configure_logs(settings: Settings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
+    handler.addFilter(Repeats())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())

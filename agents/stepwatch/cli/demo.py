@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -61,25 +63,34 @@ def _play(data: Path | None, seconds: float, people: int, seed: int) -> int:
     own = type(folder)(folder.path / FOLDER)
     _clear(own)
     screen = Screen()
+    command, where = _command(), f"--data {shlex.quote(str(own.path))}"
     # The role's own lines go to its log; what is shown here is read from the same topic.
     stack = Stack(own.path, policies=POLICIES, apply_now=True, base=base, say=screen.hint)
-    screen.hint("starting Apache Kafka, ClickHouse and the roles correlate, store and notify ...")
     try:
-        stack.start()
-        waiting = stack.wait_ready()
+        with screen.waiting("starting Apache Kafka, ClickHouse and the roles correlate, store and notify ..."):
+            stack.start()
+            waiting = stack.wait_ready()
         if waiting:
             for words in waiting:
                 say(f"not ready after 60 s: {words}; its log is in {own.logs}")
             return EXIT_AWAY
         screen.hint(f"all up in {time.monotonic() - begun:.0f} s; the day begins\n")
-        where = f"--data {shlex.quote(str(own.path))}"
-        plan = Plan(seconds, people, seed, stay=screen.is_terminal, commands=where)
+        plan = Plan(seconds, people, seed, stay=screen.is_terminal, command=command, where=where)
         status = run(stack.settings, stack.supervisor, screen, plan)
     finally:
         screen.hint("stopping ...")
         stack.stop()
-    screen.hint(f"stopped; to look at the same day again: stepwatch up {where}")
+    screen.hint(f"stopped; to look at the same day again: {command} up {where}")
     return status
+
+
+def _command() -> str:
+    """How whoever called us can call us again: `make demo` runs a command that is not on their PATH."""
+    called = Path(sys.argv[0])
+    found = shutil.which("stepwatch")
+    if called.name != "stepwatch" or (found and Path(found).samefile(called)):
+        return "stepwatch"
+    return shlex.quote(os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called))
 
 
 def _clear(folder: DataFolder) -> None:

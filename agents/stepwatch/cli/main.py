@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
-from stepwatch.cli import policy, replay, roles, screen, send, settings, sql, topics, up
+from stepwatch.cli import demo, policy, replay, roles, screen, send, settings, sql, topics, up
 from stepwatch.cli.errors import exit_of
 from stepwatch.cli.target import trace_wanted
 
@@ -40,6 +40,7 @@ def stepwatch(
     """
 
 
+app.command()(demo.demo)
 app.command()(replay.replay)
 app.add_typer(policy.commands, name="policy")
 app.command()(up.up)

@@ -24,9 +24,9 @@ _SUFFIXES = (".yaml", ".yml")
 
 @commands.command()
 def check(files: Files) -> None:
-    """Say everything that is wrong with policy files, each with file and line.
+    """Say what is wrong with policy files.
 
-    Exit status 0, with warnings too; 2 where the set is refused.
+    Each complaint with file, line and field. Exit status 0, with warnings too; 2 where the set is refused.
     """
     from stepwatch.streams.sets import load_files
 
@@ -70,9 +70,10 @@ def apply(
     bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
 ) -> None:
-    """Publish policy files as the set that all workers judge by.
+    """Publish policy files to all workers.
 
-    Nothing is published if a file is refused, or if the set is the latest already.
+    They are the set that is judged by from then on. Nothing is published if a file is refused, or if the set is the
+    latest already.
     """
     from stepwatch.agents.policies import publish_policies
     from stepwatch.cli.target import connect, quiet_logs

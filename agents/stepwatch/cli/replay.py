@@ -29,7 +29,7 @@ def replay(
         str, typer.Option("--from", metavar="SOURCE", help="Whose log it is: okta, cloudtrail, or stepwatch.")
     ] = AS_THEY_ARE,
 ) -> None:
-    """Judge a file of events: what would have been verified, and what not.
+    """Judge a file of events, with each reason.
 
     Exit status 0, with rejected lines too; 2 where the policies are refused or a file cannot be read.
     """

@@ -16,7 +16,10 @@ def correlate(
     ] = None,
     data: Data = None,
 ) -> None:
-    """Run the role that judges: events in; verdicts, evidence, alerts and dead letters out."""
+    """Run the role that judges.
+
+    Events in; verdicts, evidence, alerts and dead letters out.
+    """
     from stepwatch.agents.correlate import main
     from stepwatch.cli.target import connect_role
 
@@ -27,7 +30,7 @@ def correlate(
 
 
 def store(data: Data = None) -> None:
-    """Run the role that fills ClickHouse from the topics."""
+    """Run the role that fills ClickHouse."""
     from stepwatch.agents.store import main
     from stepwatch.cli.target import connect_role
 
@@ -35,7 +38,10 @@ def store(data: Data = None) -> None:
 
 
 def notify(data: Data = None) -> None:
-    """Run the role that tells whoever is on call: two lines for each change of an alert."""
+    """Run the role that tells who is on call.
+
+    Two lines on standard output for each change of an alert.
+    """
     from stepwatch.agents.notify import main
     from stepwatch.cli.target import connect_role
 

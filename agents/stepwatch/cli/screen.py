@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
@@ -16,7 +16,8 @@ from stepwatch.notifiers.plain import plain
 VALUE_CHARACTERS_MAX = 2000
 """A longer value is cut: a screen is no place for it, `--json` shows it whole."""
 GAP = "  "
-_COLUMN_MIN = 8
+_NONE: Set[int] = frozenset()
+_COLUMN_MIN = 12
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 
 
@@ -82,27 +83,25 @@ def wrapped(text: str, room: int | None, indent: str) -> str:
     )
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> str:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], right: Set[int] = _NONE, whole: Set[int] = _NONE
+) -> str:
     """Rows in aligned columns; where the terminal is too narrow for them, one value a line.
 
     Args:
         header: names of the columns.
         rows: safe values (`shown`).
         right: numbers of the columns that are numbers.
+        whole: numbers of the columns that are never cut: half a number or a time is another one.
     """
     room = width()
     sizes = columns_of([header, *rows], [VALUE_CHARACTERS_MAX] * len(header))
-    if room is not None:
-        least = sum(min(size, _COLUMN_MIN) for size in sizes) + len(GAP) * (len(sizes) - 1)
-        if least > room:
-            return _one_value_a_line(header, rows)
-        while sum(sizes) + len(GAP) * (len(sizes) - 1) > room:
-            sizes[sizes.index(max(sizes))] -= 1
-    numbers = frozenset(right)
+    if room is not None and not _narrowed(sizes, room - len(GAP) * (len(sizes) - 1), whole):
+        return _one_value_a_line(header, rows, room)
 
     def line(values: Sequence[str]) -> str:
         cells = [
-            fit(value.rjust(size) if index in numbers else value, size)
+            fit(value.rjust(size) if index in right else value, size)
             for index, (value, size) in enumerate(zip(values, sizes, strict=True))
         ]
         return GAP.join(cells).rstrip()
@@ -110,15 +109,25 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Iterable[
     return "\n".join([paint(line(header), "bold"), *map(line, rows)])
 
 
-def _one_value_a_line(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _narrowed(sizes: list[int], room: int, whole: Set[int]) -> bool:
+    """Make the widest columns narrower until all fit; False where they cannot."""
+    while sum(sizes) > room:
+        free = [index for index, size in enumerate(sizes) if index not in whole and size > _COLUMN_MIN]
+        if not free:
+            return False
+        sizes[max(free, key=sizes.__getitem__)] -= 1
+    return True
+
+
+def _one_value_a_line(header: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> str:
     size = max(map(len, header))
-    room = width()
     lines = []
     for number, row in enumerate(rows, start=1):
         lines.append(paint(f"row {number}", "bold"))
         for name, value in zip(header, row, strict=True):
-            line = f"{name.rjust(size)}{GAP}{value}"
-            lines.append(line if room is None or cell_len(line) <= room else fit(line, room))
+            first, *rest = wrapped(value, max(room - size - len(GAP), 20), "").split("\n")
+            lines.append(f"{name.rjust(size)}{GAP}{first}".rstrip())
+            lines += [" " * (size + len(GAP)) + more for more in rest]
     return "\n".join(lines)
 
 

@@ -24,10 +24,11 @@ def send(
     bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
 ) -> None:
-    """Send events: each checked first, keyed by its canonical subject, acknowledged by Kafka.
+    """Send a file of events into the topics.
 
-    Sending a file again changes nothing: copies of an event count once. Exit status 0; 1 where a line was rejected
-    (the others are sent); 3 where Kafka does not answer.
+    Each is checked first, keyed by its canonical subject, and acknowledged by Kafka. Sending a file again changes
+    nothing: copies of an event count once. Exit status 0; 1 where a line was rejected (the others are sent); 3
+    where Kafka does not answer.
     """
     from stepwatch.cli.sending import send_lines
     from stepwatch.cli.target import connect, quiet_logs

@@ -19,9 +19,10 @@ _PREFIX = "STEPWATCH_"
 def settings(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List every setting: its environment variable, default, meaning, and what it is set to here.
+    """List every setting and its default.
 
-    Values come from the environment, or from a file `.env` in the working folder.
+    Each with its environment variable, its meaning, and what it is set to here. Values come from the environment,
+    or from a file `.env` in the working folder.
     """
     from stepwatch.agents.settings import Settings
 

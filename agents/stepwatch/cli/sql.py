@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FORMATTED = re.compile(r"\bFORMAT\s+\w+\s*$", re.I)
 _NUMBER = re.compile(r"(Nullable\()?(U?Int|Float|Decimal)")
+_TIME = re.compile(r"(Nullable\()?Date")
 _TABLE = "JSONCompactStringsEachRowWithNamesAndTypes"
 _READONLY = {"readonly": 2}
 
@@ -27,7 +28,9 @@ def sql(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
 ) -> None:
-    """Ask ClickHouse, reading only. A FORMAT at the end of the query is kept as it is.
+    """Ask the tables, reading only.
+
+    A FORMAT at the end of the query is kept as it is.
 
     Exit status 0; 2 where ClickHouse refuses the query; 3 where it does not answer.
     """
@@ -52,7 +55,6 @@ def ask(settings: Settings, query: str, fmt: str | None) -> bytes:
         ServerAway: ClickHouse does not answer.
         Misused: it refuses the query or us.
     """
-    from stepwatch.agents.store import StoreRefused
     from stepwatch.store.client import BadUrl, open_client, trouble_of
 
     try:
@@ -67,7 +69,7 @@ def ask(settings: Settings, query: str, fmt: str | None) -> bytes:
                 return bytes(client.raw_query(query, fmt=fmt))
         finally:
             client.close()
-    except (BadUrl, StoreRefused) as error:
+    except BadUrl as error:
         raise Misused(str(error)) from error
     except Exception as error:
         if trouble_of(error) is None:
@@ -91,10 +93,10 @@ def _refusal(settings: Settings, error: Exception) -> Exception:
         )
     hint = ""
     if name in ("UNKNOWN_TABLE", "UNKNOWN_DATABASE"):
-        hint = ". The role `store` makes the tables when it first starts; `show tables` lists them"
+        hint = " The role `store` makes the tables when it first starts; `show tables` lists them"
     elif name in ("ACCESS_DENIED", "READONLY"):
-        hint = ". This command only reads"
-    return Misused(f"ClickHouse refuses the query ({name or 'no code'}): {words}{hint}")
+        hint = " This command only reads"
+    return Misused(f"ClickHouse refuses the query of user {settings.clickhouse_user}: {words}{hint}")
 
 
 def _trimmed(query: str) -> str:
@@ -112,9 +114,10 @@ def _print_table(answer: bytes) -> None:
         screen.say("no answer: this statement returns no rows")
         return
     names, types, *rows = [json.loads(line) for line in lines]
-    right = [index for index, kind in enumerate(types) if _NUMBER.match(kind)]
+    right = {index for index, kind in enumerate(types) if _NUMBER.match(kind)}
+    whole = right | {index for index, kind in enumerate(types) if _TIME.match(kind)}
     if rows:
-        print(screen.table([*map(screen.shown, names)], [[*map(_cell, row)] for row in rows], right))
+        print(screen.table([*map(screen.shown, names)], [[*map(_cell, row)] for row in rows], right, whole))
     screen.say(screen.counted(len(rows), "row"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,9 +126,13 @@ def quiet_logs(settings: Settings) -> None:
     """Send what the libraries say to standard error, from warnings on unless somebody set another level."""
     from stepwatch.agents.logs import configure_logs
 
-    if "log_level" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"log_level": "warning"})
-    configure_logs(settings)
+    if "log_level" in settings.model_fields_set:
+        configure_logs(settings)
+        return
+    configure_logs(settings.model_copy(update={"log_level": "warning"}))
+    for name in ("aiokafka", "clickhouse_connect", "urllib3.connectionpool"):
+        # They report what they try again as if it were lost; what stays wrong reaches us as an exception.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def trace_wanted() -> bool:

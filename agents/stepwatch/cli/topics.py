@@ -18,9 +18,10 @@ Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a runn
 
 @commands.command()
 def create(bootstrap: Bootstrap = None, data: Data = None) -> None:
-    """Create what is missing and set what is set otherwise; delete nothing, move nothing.
+    """Create or repair the topics.
 
-    Exit status 0; 2 where something is wrong that no command can repair; 3 where Kafka does not answer.
+    Creates what is missing and sets what is set otherwise; deletes nothing, moves nothing. Exit status 0; 2 where
+    something is wrong that no command can repair; 3 where Kafka does not answer.
     """
     from stepwatch.agents.topics import create_topics
     from stepwatch.cli.target import connect, quiet_logs
@@ -36,9 +37,9 @@ def create(bootstrap: Bootstrap = None, data: Data = None) -> None:
 
 @commands.command()
 def check(bootstrap: Bootstrap = None, data: Data = None) -> None:
-    """Say what is wrong with the topics, and which command repairs it.
+    """Say what is wrong with the topics.
 
-    Exit status 0; 1 where something is wrong; 3 where Kafka does not answer.
+    With the command that repairs it. Exit status 0; 1 where something is wrong; 3 where Kafka does not answer.
     """
     from stepwatch.agents.topics import check_topics
     from stepwatch.cli.target import connect, quiet_logs

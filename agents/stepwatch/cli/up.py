@@ -25,7 +25,9 @@ def up(
         Path | None, typer.Option(metavar="DIR", help="Publish the policy files of this folder.")
     ] = None,
 ) -> None:
-    """Start Kafka, ClickHouse and every role on this machine; stop them with Ctrl-C.
+    """Run everything on this machine until Ctrl-C.
+
+    Kafka, ClickHouse and every role, with the data kept over restarts.
 
     Exit status 130 after Ctrl-C, 0 after SIGTERM; 2 where the policies are refused; 3 where a server cannot be had.
     """

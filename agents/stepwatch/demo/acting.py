@@ -31,9 +31,7 @@ class Play:
         over: nothing more happens.
     """
 
-    def __init__(
-        self, wire: Wire, watch: Watch, screen: Screen, seconds: float, people: int, seed: int
-    ) -> None:
+    def __init__(self, wire: Wire, watch: Watch, screen: Screen, seconds: float, people: int, seed: int) -> None:
         length_us = DAY_HOURS * HOUR_US
         now_us = time.time_ns() // 1000
         start_us = now_us - length_us
@@ -65,7 +63,7 @@ class Play:
 
     async def _act(self, story: Story) -> list[str]:
         await self.clock.reaches(story.at)
-        self._screen.say(self._screen.paint(f"> {story.name}: ", "bold") + story.told, "")
+        self._screen.begin(story.name, story.told)
         faults = []
         for step in story.steps:
             fault = await self._take(step)
@@ -82,11 +80,8 @@ class Play:
         elif isinstance(step, Hush):
             self._wire.hush()
         elif isinstance(step, Recover):
-            self._screen.say(self._screen.paint("> /idp is back, with all that it could not say", "bold"), "")
+            self._screen.begin("it comes back, with all that it could not say")
             await self._wire.recover()
         elif isinstance(step, Wait) and not await self._watch.until(*step, WAIT_S):
             return f"no alert {step.kind} of {step.subject} became {step.state} in {WAIT_S:.0f} s"
         return ""
-
-
-

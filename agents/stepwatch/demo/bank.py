@@ -14,12 +14,12 @@ _FIRST = (
     "Ada Anders Astrid Bela Bruno Carla Chen Dana Dmitri Elif Emil Esther Farid Freja Gita Gustav Hanna Hugo Ida "
     "Ivan Jana Joel Kaito Karin Lars Leila Liam Magda Mats Mei Nadia Nils Olga Oskar Paula Per Priya Rafael Rosa "
     "Samir Signe Stefan Tara Tove Umar Vera Wanda Yusuf Zoe Zoltan"
-).split()
+)
 _LAST = (
     "Adler Ahmed Berg Bianchi Castro Dahl Diaz Ekman Eriksen Falk Fontaine Gruber Haas Holm Ito Jansen Kaya Keller "
     "Kovacs Lang Larsen Lind Mehta Moreau Nagy Nilsson Okafor Olsen Papadakis Park Peters Quist Ricci Roth Sato "
     "Silva Singh Strand Suzuki Tanaka Vargas Virtanen Wang Weiss Winter Yilmaz Zhang Zimmer"
-).split()
+)
 _JOBS = ("clerk",) * 9 + ("adviser",) * 7 + ("administrator",) * 2 + ("engineer",) * 2 + ("help desk",)
 _METHODS = {"administrator": ("key",), "engineer": ("key",)}
 
@@ -104,7 +104,7 @@ class Bank:
         return sorted(kept, key=lambda happening: happening.when_us)
 
     def _names(self, count: int) -> list[str]:
-        every = [f"{first} {last}" for first in _FIRST for last in _LAST]
+        every = [f"{first} {last}" for first in _FIRST.split() for last in _LAST.split()]
         return self._random.sample(every, count)
 
     def _hire(self, name: str, number: int) -> Person:
@@ -174,9 +174,7 @@ class Bank:
     def _toil(self, robot: Person) -> list[Happening]:
         """What a robot does every hour, without a proof and exempt from it."""
         action, kind = (
-            ("payments.payout.release", "payout")
-            if "settlement" in robot.subject
-            else ("iam.role.grant", "role")
+            ("payments.payout.release", "payout") if "settlement" in robot.subject else ("iam.role.grant", "role")
         )
         return [
             self._voice.action(

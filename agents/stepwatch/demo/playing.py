@@ -122,9 +122,7 @@ class Wire:
         for happening in happenings:
             topic = self._settings.topics.prefix + happening.family
             partition = partition_of(happening.key, self._settings.partitions)
-            futures.append(
-                await self._producer.send(topic, happening.value, happening.key, partition=partition)
-            )
+            futures.append(await self._producer.send(topic, happening.value, happening.key, partition=partition))
             self.sent[happening.family] = self.sent.get(happening.family, 0) + 1
         await self._acknowledged(futures)
 

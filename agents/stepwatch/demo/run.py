@@ -6,27 +6,29 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from stepwatch.agents.clients import close_client, open_producer
 from stepwatch.agents.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM
 from stepwatch.agents.settings import Settings
 from stepwatch.demo import checking, reading
 from stepwatch.demo.acting import Play
+from stepwatch.demo.playing import Wire
 from stepwatch.demo.policies_of import FOLDER
 from stepwatch.demo.show import Ending, Screen, Summary, progress_line, summary_lines
 from stepwatch.demo.watching import Watch
-from stepwatch.demo.playing import Wire
 from stepwatch.schemas.times import SECOND_US, format_time
+from stepwatch.store.client import trouble_of
 from stepwatch.streams.replay import Row, replay
 from stepwatch.streams.sets import PolicySets, load_files
 
 SETTLE_S = 30.0
 """How long the last verdicts and rows may take to reach ClickHouse once the day is over."""
 _DRAW_S = 0.2
+_ASK_AGAIN_S = 0.5
 _BAD_RECORDS = 2
 
 
@@ -46,14 +48,16 @@ class Plan:
         people: who work at the bank.
         seed: of all that is by chance.
         stay: whether the servers stay up after the summary until Ctrl-C.
-        commands: what `stepwatch` is called with to reach this data, e.g. `--data DIR`.
+        command: what a person types to call us, e.g. `.venv/bin/stepwatch`.
+        where: the options by which it reaches this data, e.g. `--data DIR`.
     """
 
     seconds: float = 50.0
     people: int = 300
     seed: int = 7
     stay: bool = False
-    commands: str = ""
+    command: str = "stepwatch"
+    where: str = ""
 
 
 def run(settings: Settings, processes: Weighing, screen: Screen, plan: Plan) -> int:
@@ -134,12 +138,22 @@ class Demo:
         replayed = await asyncio.to_thread(lambda: list(replay(lines, self._sets)))
         give_up = time.monotonic() + SETTLE_S
         while True:
-            stored = await asyncio.to_thread(reading.read_stored, self._settings)
+            stored = await self._stored(give_up)
             endings = self._endings(play, waited, stored, replayed)
             if not any(ending.faults for ending in endings) or time.monotonic() > give_up:
                 break
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(_ASK_AGAIN_S)
         return self._summary(play, wire, stored, endings, begun, seconds)
+
+    async def _stored(self, give_up: float) -> reading.Stored:
+        while True:
+            try:
+                return await asyncio.to_thread(reading.read_stored, self._settings)
+            except Exception as error:
+                # The role `store` makes the tables when ClickHouse first answers it, which may be late.
+                if trouble_of(error) is None or time.monotonic() > give_up:
+                    raise
+            await asyncio.sleep(_ASK_AGAIN_S)
 
     def _endings(
         self, play: Play, waited: dict[str, list[str]], stored: reading.Stored, replayed: list[Row]
@@ -151,9 +165,13 @@ class Demo:
             endings.append(Ending(story.name, people, story.end, faults))
         rejected = sum(row["kind"] == "rejected" for row in replayed)
         letters = len(stored.dead_letters)
-        bad = [] if rejected == letters == _BAD_RECORDS else [
-            f"{_BAD_RECORDS} events were bad; the replay rejected {rejected}, the table dead_letters has {letters}"
-        ]
+        bad = (
+            []
+            if rejected == letters == _BAD_RECORDS
+            else [
+                f"{_BAD_RECORDS} events were bad; the replay rejected {rejected}, the table dead_letters has {letters}"
+            ]
+        )
         return [
             *endings,
             Ending("an ordinary day", "", "no alert but the stories'", checking.strangers(play.stories, stored.alerts)),
@@ -193,7 +211,7 @@ class Demo:
             alerts_raised=self._watch.raised,
             alerts_resolved=self._watch.resolved,
             alerts_open=self._watch.open,
-            dead_letters=[f"{row['error']} ({row['field']})" for row in stored.dead_letters],
+            dead_letters=[f"{row['field']}: {row['error'].partition(': ')[2]}" for row in stored.dead_letters],
             detections_s=(checking.percentile(beyond, 0.5), checking.percentile(beyond, 0.99)),
             detection_count=len(beyond),
             peak_bytes=self._processes.rss_bytes(),
@@ -208,7 +226,7 @@ class Demo:
         return float(row["waited_us"] - grace_us) / SECOND_US
 
     def _further(self) -> list[tuple[str, str]]:
-        ask = f"stepwatch sql {self._plan.commands}".rstrip()
+        ask = f"{self._plan.command} sql {self._plan.where}".rstrip()
         return [
             (
                 f'{ask} "select time, subject, action, verdict, reason from bypasses order by time"',
@@ -220,7 +238,7 @@ class Demo:
                 "all that happened around one person",
             ),
             (
-                f"{ask} \"select policy, methods, actions, age_median_ms, age_max_ms from verification_quality "
+                f'{ask} "select policy, methods, actions, age_median_ms, age_max_ms from verification_quality '
                 "where verdict = 'verified' order by policy\"",
                 "by which methods people were verified, and how fresh their proofs were",
             ),
@@ -235,13 +253,19 @@ class Demo:
 
 
 @contextlib.asynccontextmanager
-async def _beside(*forever: object) -> AsyncIterator[None]:
+async def _beside(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run coroutines beside what is inside; one that fails ends all with its own exception."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each) for each in forever]  # type: ignore[arg-type]
+            tasks = [group.create_task(each) for each in forever]
             yield
             for task in tasks:
                 task.cancel()
     except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
+        raise _first_of(failed) from None
+
+
+def _first_of(failed: BaseException) -> BaseException:
+    while isinstance(failed, BaseExceptionGroup):
+        failed = failed.exceptions[0]
+    return failed

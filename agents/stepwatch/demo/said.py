@@ -82,9 +82,7 @@ class Voice:
         said = {"session": session, "client": _client(person), **data}
         return self._say(AUTHENTICATIONS, ev.TYPE_PREFIX + kind, IDP, "e", person, time_us, said)
 
-    def verified(
-        self, person: Person, time_us: int, session: str, method: str | None = None, **data: Any
-    ) -> Happening:
+    def verified(self, person: Person, time_us: int, session: str, method: str | None = None, **data: Any) -> Happening:
         """A step-up that succeeded, by the person's own method or another."""
         method = method or person.method
         amr, acr = PROOFS[method]

@@ -6,7 +6,10 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -15,9 +18,19 @@ from stepwatch.notifiers.plain import plain
 
 COLUMNS_MAX = 120
 _HEAD = 18
-"""Columns of `RAISED critical   `, under which an alert's other lines are indented."""
-_BAR = 20
-_COLOURS = {"critical": "1;31", "high": "31", "medium": "33", "low": "36", "good": "32", "bad": "31", "dim": "2", "bold": "1"}
+"""Columns of `RAISED critical   `, under which an alert's other lines are indented where there is room."""
+_ROOM_MIN = 100
+_BAR = 12
+_COLOURS = {
+    "critical": "1;31",
+    "high": "31",
+    "medium": "33",
+    "low": "36",
+    "good": "32",
+    "bad": "31",
+    "dim": "2",
+    "bold": "1",
+}
 _HEADS = {
     Happening.OPENED: "RAISED",
     Happening.REOPENED: "RAISED",
@@ -27,11 +40,14 @@ _HEADS = {
     Happening.RESOLVED: "RESOLVED",
 }
 _OVER = {
-    "late_verification": "the proof has arrived, only late, and covers it · do: nothing",
-    "source_recovered": "the source is back, and what could not be judged is judged now · do: nothing",
-    "revision": "later evidence changed the verdict · do: nothing",
-    "person": "closed by a person · do: nothing",
+    "late_verification": "verified now: the proof came late, and covers it",
+    "source_recovered": "the source is back: what could not be judged is judged now",
+    "revision": "later evidence changed the verdict",
+    "person": "closed by a person",
+    "expired": "nobody changed it for 30 days",
 }
+_STRUCK_BY_PERSON = frozenset({"denied", "failed", "bypassed", "abandoned"})
+"""Reasons that say more than the nearest proof does."""
 
 
 class Screen:
@@ -82,12 +98,35 @@ class Screen:
         self._drawn = text
         self._draw()
 
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show, while the context lasts, for how long something has been going on."""
+        self.hint(text)
+        begun, over = time.monotonic(), threading.Event()
+
+        def draw() -> None:
+            while not over.wait(1):
+                self.progress(f"{time.monotonic() - begun:.0f} s ...")
+
+        drawing = threading.Thread(target=draw, name="waiting", daemon=True)
+        drawing.start()
+        try:
+            yield
+        finally:
+            over.set()
+            drawing.join()
+            self.progress("")
+
     def hint(self, text: str) -> None:
         """A message beside the data, on standard error."""
         self._wipe()
         self._err.write(text + "\n")
         self._err.flush()
         self._draw()
+
+    def begin(self, name: str, told: str = "") -> None:
+        """Print that a story begins, or goes on."""
+        self.say(self.paint(f"> {name}", "bold"), *_wrapped(told, self.columns, "  "), "")
 
     def tell(self, notice: Notice) -> None:
         """Print an alert's change."""
@@ -119,16 +158,15 @@ def alert_lines(notice: Notice, columns: int) -> tuple[list[str], list[str]]:
     """
     alert = notice.alert
     deed, what = _halves(alert)
-    severity = "" if notice.happening is Happening.RESOLVED else plain(alert.severity, 8)
-    head = f"{_HEADS[notice.happening]} {severity}".ljust(_HEAD)
-    if notice.happening is Happening.RESOLVED:
-        second = _OVER.get(alert.resolved_by, f"by {plain(alert.resolved_by, 40)}")
-        third = f"was: {what} · {plain(alert.alert_id, 60)}"
+    over = notice.happening is Happening.RESOLVED
+    head = f"{_HEADS[notice.happening]} {'' if over else plain(alert.severity, 8)}".ljust(_HEAD)
+    third = f"{plain(alert.first_time[11:19])} UTC · {plain(alert.alert_id, 60)}"
+    if over:
+        second = _OVER.get(alert.resolved_by, f"by {plain(alert.resolved_by, 40)}") + " · do: nothing"
     else:
-        second = f"{what} · do: {_to_do(alert)}"
-        where = f" · {plain(alert.runbook)}" if alert.runbook else ""
-        third = f"{plain(alert.first_time[11:19])} UTC · {plain(alert.alert_id, 60)}{where}"
-    indent = " " * _HEAD
+        second = f"{_change(notice)}{what} · do: {_to_do(alert)}"
+        third += f" · {plain(alert.runbook)}" if alert.runbook else ""
+    indent = " " * (_HEAD if columns >= _ROOM_MIN else 2)
     return _wrapped(deed, columns, head) + _wrapped(second, columns, indent), _wrapped(third, columns, indent)
 
 
@@ -137,19 +175,29 @@ def _halves(alert: ShownAlert) -> tuple[str, str]:
     title, explanation = plain(alert.title), plain(alert.explanation)
     reason, _, nearest = explanation.partition("; nearest: ")
     # A filter's name says less than the proof that it struck: "security key tap 42 s too old".
-    detail = nearest if nearest and alert.reason not in ("denied", "failed", "bypassed", "abandoned") else reason
+    detail = nearest if nearest and alert.reason not in _STRUCK_BY_PERSON else reason
     if alert.kind in ("unverified_action", "blind"):
         deed, _, doubt = title.rpartition(": ")
         return deed, f"{doubt}: {detail}"
     return title, explanation
 
 
+def _change(notice: Notice) -> str:
+    """What is worse than when it was told before."""
+    alert, before = notice.alert, notice.before
+    if before is None or notice.happening not in (Happening.WORSE, Happening.CHANGED):
+        return ""
+    if alert.severity != before.severity:
+        return f"now {plain(alert.severity, 8)}, was {plain(before.severity, 8)}: "
+    return f"{alert.count} times now, was {before.count}: " if alert.count != before.count else ""
+
+
 def _to_do(alert: ShownAlert) -> str:
-    if alert.kind == "blind":
+    if alert.reason == "source_silent":
         return "wait for the source, or ask by phone"
     if alert.owner:
         return f"call {plain(alert.owner, 80)}"
-    return f"ask {plain(alert.subject, 80)} whether it was them" if alert.subject else "see why, and who repairs it"
+    return f"ask {plain(alert.subject, 80)} if that was them" if alert.subject else "find out why, and who repairs it"
 
 
 def _wrapped(text: str, columns: int, head: str) -> list[str]:
@@ -159,8 +207,13 @@ def _wrapped(text: str, columns: int, head: str) -> list[str]:
         initial_indent=head,
         subsequent_indent=" " * len(head),
         break_on_hyphens=False,
-        drop_whitespace=True,
+        # An address that is broken in two opens nothing.
+        break_long_words=False,
     )
+
+
+def _all_wrapped(texts: Sequence[str], columns: int) -> list[str]:
+    return [line for text in texts for line in _wrapped(text, columns, "  ")]
 
 
 def progress_line(part: float, time: str, events: int, open_alerts: int, resolved: int, silent: bool) -> str:
@@ -229,16 +282,29 @@ def summary_lines(summary: Summary, screen: Screen) -> list[str]:
         for name in ("not_required", "exempt", "verified", "unverified", "blind")
     )
     facts = [
-        ("events", f"{events:,} in {summary.seconds:.0f} s: {summary.actions:,} actions and "
-                   f"{summary.authentications:,} authentications of {summary.people} people"),
+        (
+            "events",
+            f"{events:,} in {summary.seconds:.0f} s: {summary.actions:,} actions and "
+            f"{summary.authentications:,} authentications of {summary.people} people",
+        ),
         ("verdicts", counted + f" (of the unverified, {summary.stopped} were stopped by the application: no alert)"),
-        ("alerts", f"{summary.alerts_raised} raised, {summary.alerts_resolved} resolved by themselves, "
-                   f"{summary.alerts_open} open"
-                   + (f"; the first after {summary.first_alert_s:.1f} s" if summary.first_alert_s is not None else "")),
-        ("dead letters", f"{len(summary.dead_letters)}: " + "; ".join(map(plain, summary.dead_letters))
-                         if summary.dead_letters else "none"),
-        ("detection", f"median {median:.2f} s, p99 {slowest:.2f} s beyond the grace "
-                      f"({summary.detection_count} unverified verdicts)"),
+        (
+            "alerts",
+            f"{summary.alerts_raised} raised, {summary.alerts_resolved} resolved by themselves, "
+            f"{summary.alerts_open} open"
+            + (f"; the first after {summary.first_alert_s:.1f} s" if summary.first_alert_s is not None else ""),
+        ),
+        (
+            "dead letters",
+            f"{len(summary.dead_letters)}: " + "; ".join(map(plain, summary.dead_letters))
+            if summary.dead_letters
+            else "none",
+        ),
+        (
+            "detection",
+            f"median {median:.2f} s, p99 {slowest:.2f} s beyond the grace "
+            f"({summary.detection_count} unverified verdicts)",
+        ),
         ("memory", f"{summary.peak_bytes / 1e9:.2f} GB at the peak, all processes together"),
     ]
     lines = ["", screen.paint("The day is over", "bold")]
@@ -252,7 +318,7 @@ def summary_lines(summary: Summary, screen: Screen) -> list[str]:
         for command, words in summary.further:
             lines += [screen.paint(f"  # {words}", "dim"), f"  {command}"]
     if summary.up:
-        lines += ["", screen.paint("Up until Ctrl-C", "bold"), *(f"  {line}" for line in summary.up)]
+        lines += ["", screen.paint("Up until Ctrl-C", "bold"), *_all_wrapped(summary.up, screen.columns)]
     return lines
 
 

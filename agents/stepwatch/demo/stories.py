@@ -179,8 +179,8 @@ def _stale_proof(time_us: int, at: float) -> Story:
 
 def _other_session(time_us: int, at: float) -> Story:
     amira, voice = _person("Amira Haddad", "clerk", "key", 13), Voice("amira-")
-    proof = _proof(voice, amira, time_us - 50 * SECOND_US, "s-amira-phone", "po-2303")
-    payout = _payout(voice, amira, time_us, "s-amira-desk", "po-2303")
+    proof = _proof(voice, amira, time_us - 50 * SECOND_US, "s-phone", "po-2303")
+    payout = _payout(voice, amira, time_us, "s-desk", "po-2303")
     return Story(
         "a proof of another session",
         (amira,),
@@ -198,9 +198,7 @@ def _denied_push(time_us: int, at: float) -> Story:
     tie = {"challenge": voice.new_id("c"), "bound_action": "payments.payee.create"}
     asked = voice.authentication("stepup.challenged", pavel, time_us - 55 * SECOND_US, "s-pavel", **tie)
     denied = voice.authentication("stepup.denied", pavel, time_us - 40 * SECOND_US, "s-pavel", **tie)
-    payee = voice.action(
-        pavel, time_us, "s-pavel", "payments.payee.create", Resource("payee", "pe-88", "high")
-    )
+    payee = voice.action(pavel, time_us, "s-pavel", "payments.payee.create", Resource("payee", "pe-88", "high"))
     return Story(
         "a push denied and acted on",
         (pavel,),
@@ -240,9 +238,7 @@ def _fatigue(time_us: int, at: float) -> Story:
         asked_us = time_us - (8 * 60 - 75 * number) * SECOND_US
         tie = {"challenge": voice.new_id("c"), "bound_action": action}
         flood.append(voice.authentication("stepup.challenged", tomas, asked_us, "s-tomas", **tie))
-        flood.append(
-            voice.authentication("stepup.expired", tomas, asked_us + 60 * SECOND_US, "s-tomas", **tie)
-        )
+        flood.append(voice.authentication("stepup.expired", tomas, asked_us + 60 * SECOND_US, "s-tomas", **tie))
     answered = voice.verified(
         tomas, time_us - 20 * SECOND_US, "s-tomas", challenge=voice.new_id("c"), bound_action=action
     )

@@ -1,0 +1,178 @@
+"""The whole road on real servers: events in, verdicts, alerts and audit rows out, through kills and backlogs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from stepwatch.agents.settings import Settings
+from stepwatch.schemas.keys import partition_of
+from tests.live.harness import produce, read, until
+from tests.live.road import (
+    Role,
+    Town,
+    assert_accounted,
+    assert_revisions_without_gap,
+    new_road,
+    now_us,
+    play,
+    query,
+    replayed,
+    until_judged,
+    verdicts_of,
+)
+from tests.servers import ClickHouseSettings
+
+pytestmark = pytest.mark.live
+
+
+def with_clickhouse(clickhouse: ClickHouseSettings) -> dict[str, Any]:
+    """The settings of the role `store`, with a database of its own."""
+    return {
+        "clickhouse_url": clickhouse.url,
+        "clickhouse_user": clickhouse.user,
+        "clickhouse_password": clickhouse.password,
+        "clickhouse_database": clickhouse.database,
+        "store_web_port": 0,
+    }
+
+
+def test_events_of_every_type_come_out_of_sql_as_replay_judges_them(
+    kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        settings = await new_road(kafka, tmp_path, **with_clickhouse(clickhouse))
+        roles = [Role(settings, tmp_path / role, role) for role in ("correlate", "store")]
+        tenant = settings.prefix.rstrip(".")
+        await play(settings, Town(1, now_us(), tenant), 1500)
+        rows = await until_judged(settings)
+        await assert_accounted(settings, rows)
+        assert_revisions_without_gap(rows)
+        expected = await replayed(settings)
+
+        verdicts = verdicts_of([row for row in expected if row["kind"] == "verdict"])
+        alerts = {
+            row["alert_id"]: (row["alert"], row["severity"], row["reason"], row["count"], row["actions"])
+            for row in expected
+            if row["kind"] == "alert" and row["alert"] != "source_silence"
+        }
+
+        async def stored() -> bool:
+            tables = query(settings, "select name from system.tables where database = currentDatabase()")
+            return "alerts_current" in {table["name"] for table in tables} and current() == (verdicts, alerts)
+
+        def current() -> tuple[Any, Any]:
+            columns = "tenant, subject, source, action_id, revision, verdict, reason, policy, verification"
+            rows = query(settings, f"select {columns} from audit_current where tenant = '{tenant}'")
+            columns = "alert_id, kind, severity, reason, count, actions"
+            opened = query(
+                settings, f"select {columns} from alerts_current where state = 'open' and tenant = '{tenant}'"
+            )
+            return verdicts_of(rows), {row["alert_id"]: tuple(list(row.values())[1:]) for row in opened}
+
+        with contextlib.suppress(AssertionError):
+            await until(stored, 60, "audit_current and alerts_current equal to replay")
+        stored_verdicts, stored_alerts = current()
+        assert stored_verdicts == verdicts
+        assert stored_alerts == alerts
+        for role in roles:
+            assert role.stop() == 0, role.said
+
+    asyncio.run(story())
+
+
+def test_twenty_kills_of_the_worker_lose_nothing_and_double_nothing(kafka: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        settings = await new_road(kafka, tmp_path, session_timeout_ms=3000)
+        rng = random.Random(20)
+        town = Town(2, now_us())
+        worker = Role(settings, tmp_path / "log", "correlate")
+        for _ in range(20):
+            await play(settings, town, 400)
+            await asyncio.sleep(rng.uniform(0.2, 2.5))
+            worker.kill()
+            worker = Role(settings, tmp_path / "log", "correlate")
+        rows = await until_judged(settings, 120)
+        await assert_accounted(settings, rows)
+        assert_revisions_without_gap(rows)
+        assert worker.stop() == 0, worker.said
+        assert "Traceback" not in worker.said
+
+    asyncio.run(story())
+
+
+async def set_timestamps(settings: Settings, kind: str) -> None:
+    """How the broker stamps the two big inputs: a backlog of other hours can only be laid down with CreateTime."""
+    admin = AIOKafkaAdminClient(**settings.kafka_client_options())
+    await admin.start()
+    try:
+        for topic in (settings.topics.actions, settings.topics.authentications):
+            wanted = {"message.timestamp.type": kind, "retention.ms": "-1"}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, wanted)])
+    finally:
+        await admin.close()
+
+
+def test_a_backlog_with_two_hours_of_log_time_between_the_topics_is_judged_as_by_replay(
+    kafka: str, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        settings = await new_road(kafka, tmp_path)
+        await set_timestamps(settings, "CreateTime")
+        start_us = now_us() - 4 * 3_600_000_000
+        town = Town(3, start_us)
+        bodies = [town.one() for _ in range(3000)]
+        for topic, family, late_ms in (
+            (settings.topics.actions, "action", 0),
+            (settings.topics.authentications, "authentication", 7_200_000),
+        ):
+            for partition in range(settings.partitions):
+                await _lay_down(settings, topic, partition, bodies, family, start_us // 1000 + late_ms)
+        await set_timestamps(settings, "LogAppendTime")
+        worker = Role(settings, tmp_path / "log", "correlate")
+        rows = await until_judged(settings)
+        await assert_accounted(settings, rows)
+        assert_revisions_without_gap(rows)
+        assert worker.stop() == 0, worker.said
+
+    asyncio.run(story())
+
+
+async def _lay_down(
+    settings: Settings, topic: str, partition: int, bodies: list[tuple[str, bytes, bytes]], family: str, at_ms: int
+) -> None:
+    mine = [
+        (key, body)
+        for its, key, body in bodies
+        if its == family and partition_of(key, settings.partitions) == partition
+    ]
+    await produce(settings, topic, partition, mine, at_ms=at_ms)
+
+
+def test_a_record_in_the_wrong_partition_is_a_dead_letter_that_keeps_its_bytes(kafka: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        settings = await new_road(kafka, tmp_path)
+        _, key, body = next(one for one in iter(Town(4, now_us()).one, None) if one[0] == "action")
+        wrong = 1 - partition_of(key, settings.partitions)
+        await produce(settings, settings.topics.actions, wrong, [(key, body)])
+        worker = Role(settings, tmp_path / "log", "correlate")
+
+        async def refused() -> Any:
+            return await read(settings, settings.topics.dead_letters)
+
+        (letter,) = await until(refused, 30, "the dead letter")
+        headers = {name: value.decode() for name, value in letter.headers}
+        assert (letter.key, letter.value, letter.partition) == (key, body, wrong)
+        assert headers["error"].startswith("misrouted")
+        assert json.loads(body)["subject"]
+        assert worker.stop() == 0, worker.said
+
+    asyncio.run(story())
