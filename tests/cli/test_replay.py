@@ -213,7 +213,7 @@ def test_another_products_log_is_judged_after_it_is_said_in_our_words(tmp_path: 
         tmp_path / "okta.jsonl",
         json.dumps(okta("user.authentication.auth_via_mfa", target=[enrolment("SIGNED_NONCE")])),
         json.dumps(okta("group.user_membership.add", uuid="u-2", target=[{"type": "UserGroup", "id": "g-1"}])),
-        json.dumps(okta("system.agent.ad.connect", uuid="u-3")),
+        json.dumps(okta("user.session.start", uuid="u-3", published="soon")),
         "{not json",
     )
     policy = write_policy(tmp_path, 'version: 1\npolicies: [{id: any, match: {action: ["*"]}}]\n')

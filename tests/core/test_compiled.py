@@ -28,7 +28,7 @@ from stepwatch.streams.decode import Decoded, Event, Fault, Heartbeat, Skipped, 
 from tests.core.driver import T0_US
 from tests.core.json_texts import any_event, broken_event, clean_event, data_of
 
-THOROUGH = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def fast(value: bytes, arrival_us: int | None, family: str | None) -> Decoded | None:
@@ -117,7 +117,7 @@ def test_what_the_struct_of_data_takes_the_model_takes_with_the_same_values(text
         raise AssertionError(f"the struct took {quick}") from refused
     dumped = model.model_dump()
     assert known(msgspec.to_builtins(quick)) == known(dumped)
-    assert quick.auth_time is None or math.isfinite(quick.auth_time)
+    assert isinstance(quick.auth_time, int | None) or math.isfinite(quick.auth_time)
 
 
 @pytest.mark.parametrize(

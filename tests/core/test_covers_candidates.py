@@ -1,5 +1,7 @@
 """Which verifications are candidates, which of them is chosen, and what is on record of it (contract section 5)."""
 
+from typing import Any
+
 import pytest
 
 from stepwatch.streams.sets import PolicySets, build_set
@@ -25,7 +27,7 @@ from tests.core.given import (
 LOGIN = policy("accept: [login], max_age: 1h", defaults="same_session: true")
 
 
-def login(event_id: str = "l", at: int = -M, **fields: object) -> Row:
+def login(event_id: str = "l", at: int = -M, **fields: Any) -> Row:
     return event("session.started", event_id, at, **{"session": "s1", "amr": ["pwd"], **fields})
 
 

@@ -307,3 +307,12 @@ def test_reading_needs_little_of_the_stack_so_a_deep_caller_is_no_danger() -> No
         return call(frames - 1) if frames else field_at_fault(nested(17))
 
     assert call(sys.getrecursionlimit() // 2) == "json"
+
+
+@pytest.mark.parametrize("hidden", [rb'"\ud800"', b"NaN", b"[" * 40 + b"]" * 40, b"5", b"1e400", b"{}", b"null"])
+@pytest.mark.parametrize("name", ["id", "time", "data", "session", "zz"])
+def test_what_a_later_field_of_the_same_name_hides_brings_nobody_down(hidden: bytes, name: str) -> None:
+    made = event(ACTION, {"session": "s-1", "zz": 1})
+    value = raw(made).replace(f'"{name}":'.encode(), f'"{name}":'.encode() + hidden + f',"{name}":'.encode(), 1)
+    expected = "json" if hidden == b"NaN" else None
+    assert field_at_fault(value) in ("json", expected)

@@ -6,11 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stepwatch.schemas.keys import partition_of
-from stepwatch.schemas.times import MINUTE_US, SECOND_US, format_time
+from stepwatch.schemas.times import HOUR_US, MINUTE_US, SECOND_US, format_time
 from stepwatch.schemas.topics import EVENT_BYTES_MAX
 from tests.core.driver import T0_US, TOPICS, Driver, an_event
+from tests.core.json_texts import any_event
 from tests.core.raw_events import GONE, event, raw
 
 POLICY = 'policies: [{id: p, match: {action: ["payments.*"]}}]'
@@ -156,3 +159,18 @@ def test_a_response_that_is_no_json_is_a_dead_letter() -> None:
         driver = Driver(POLICY)
         driver.send(TOPICS.responses, value)
         assert driver.faults == [("invalid", "json")]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(any_event(), st.sampled_from(TOPICS.inputs))
+def test_no_event_brings_a_correlator_down_and_each_is_accounted_for(value: bytes, topic: str) -> None:
+    driver = Driver('policies: [{id: p, match: {action: ["*"], when: "token.a == 1"}}]')
+    driver.send(topic, value)
+    driver.send(topic, value)
+    driver.pulse(T0_US + 30 * SECOND_US)
+    driver.restart()
+    driver.pulse(T0_US + 2 * HOUR_US)
+    rows = driver.rows + driver.evidence_rows
+    assert rows or driver.dead_letters or driver.counts["heartbeats"] > 4 or driver.counts["skipped"]
+    for row in rows:
+        assert row["event_data"] == "" or json.loads(row["event_data"], parse_constant=int) is not None

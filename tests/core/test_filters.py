@@ -1,5 +1,7 @@
 """Filters 1 to 7 of contract section 5: what a candidate fails, each at its edge."""
 
+from typing import Any
+
 import pytest
 
 from tests.core.driver import T0_US
@@ -25,11 +27,11 @@ PROVES = "{name: /idp, proves: [step_up]}, {name: /sso, proves: [login]}, {name:
 BOTH = "accept: [step_up, login]"
 
 
-def revoked(at: int, event_id: str = "r", **fields: object) -> Row:
+def revoked(at: int, event_id: str = "r", **fields: Any) -> Row:
     return event("session.revoked", event_id, at, **fields)
 
 
-def changed(at: int, change: str = "revoked", credential: str = "key-1", **fields: object) -> Row:
+def changed(at: int, change: str = "revoked", credential: str = "key-1", **fields: Any) -> Row:
     return event("credential.changed", f"c{at}", at, change=change, credential=credential, **fields)
 
 

@@ -1,5 +1,7 @@
 """`denied_then_acted`, `fresh_credential`, `policy_gap`, `self_approval` (contract section 6)."""
 
+from typing import Any
+
 import pytest
 
 from tests.core.driver import T0_US
@@ -75,7 +77,7 @@ def test_actions_that_happened_or_may_have_anchor(outcome: str) -> None:
 # fresh_credential
 
 
-def created(at: int, **fields: object) -> Row:
+def created(at: int, **fields: Any) -> Row:
     return event("credential.changed", "c", at, **{"credential": "k", "change": "created", **fields})
 
 
@@ -124,7 +126,7 @@ def test_the_creation_counts_until_the_close_of_the_action() -> None:
 # policy_gap
 
 
-def gap(**fields: object) -> Row | None:
+def gap(**fields: Any) -> Row | None:
     return found("policy_gap", action(**{"action": "keys.export", **fields}))
 
 
@@ -174,7 +176,7 @@ def test_gaps_are_bucketed_by_the_day_and_other_patterns_by_the_hour() -> None:
 # self_approval
 
 
-def approval(approver: str, **fields: object) -> Row:
+def approval(approver: str, **fields: Any) -> Row:
     return event("approval.granted", "ok", 0, approver=approver, **fields)
 
 

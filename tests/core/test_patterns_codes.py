@@ -1,5 +1,7 @@
 """`otp_guessing` and `replayed_code` (contract section 6)."""
 
+from typing import Any
+
 import pytest
 
 from tests.core.given import MS, US, D, M, Row, S, alerted, event, policy, step, verified
@@ -15,7 +17,7 @@ def replayed(*events: Row) -> Row | None:
     return alerted(POLICY, *events).get("replayed_code")
 
 
-def failures(count: int, first: int = 0, **fields: object) -> list[Row]:
+def failures(count: int, first: int = 0, **fields: Any) -> list[Row]:
     return [step("failed", f"f{i}", first + i * S, failure="wrong_code", **fields) for i in range(count)]
 
 
@@ -65,7 +67,7 @@ def test_a_failure_reported_later_than_accept_late_anchors_no_guessing() -> None
 # replayed_code
 
 
-def code(event_id: str, at: int, **fields: object) -> Row:
+def code(event_id: str, at: int, **fields: Any) -> Row:
     return verified(event_id, at, **{"credential": "totp-1", "otp_step": 58_000_001, "amr": ["otp"], **fields})
 
 

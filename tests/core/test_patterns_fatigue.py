@@ -1,5 +1,7 @@
 """`mfa_fatigue` and `mfa_fatigue_success` (contract section 6)."""
 
+from typing import Any
+
 import pytest
 
 from tests.core.given import (
@@ -20,7 +22,7 @@ POLICY = policy("max_age: 5m")
 PROMPTS = ["challenged", "failed", "denied", "expired", "cancelled"]
 
 
-def flood(count: int = 5, first: int = -5 * M, end: str = "denied", **fields: object) -> list[Row]:
+def flood(count: int = 5, first: int = -5 * M, end: str = "denied", **fields: Any) -> list[Row]:
     """Prompts a minute apart, each with a challenge of its own; the last of five at -1 min."""
     return [step(end, f"p{i}", first + i * M, challenge=f"ch{i}", **fields) for i in range(count)]
 

@@ -1,11 +1,13 @@
 """Revisions: one verdict at a time, a row for each change that shows, and what is on each row (contract section 5)."""
 
 import json
+from typing import Any
 
 import pytest
 
 from stepwatch.schemas.times import format_time
-from stepwatch.streams import intake, judge
+from stepwatch.streams import intake, judge, limits
+from stepwatch.streams.sets import PolicySets, build_set
 from tests.core.driver import T0_US, TOPICS, Driver, an_event
 from tests.core.given import (
     BLIND,
@@ -32,7 +34,7 @@ policies: [{id: payout, match: {action: ["payments.*"]}, require: {}, exempt: {w
 """
 
 
-def verify(driver: Driver, event_id: str = "v", at: int = -M, **fields: object) -> None:
+def verify(driver: Driver, event_id: str = "v", at: int = -M, **fields: Any) -> None:
     driver.evidence("stepup.verified", event_id, time_us=T0_US + at, **fields)
 
 
@@ -84,7 +86,7 @@ def test_a_subject_with_more_live_facts_than_the_bound_is_overloaded(
 
 
 def test_the_bound_is_fifty_thousand_facts_and_actions() -> None:
-    assert judge.SUBJECT_FACTS_MAX == 50_000
+    assert limits.SUBJECT_FACTS_MAX == 50_000
 
 
 def test_facts_beyond_the_bound_are_stored_and_counted_but_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +150,9 @@ def test_nothing_is_published_where_nothing_that_shows_has_changed() -> None:
     ],
     ids=["reason", "verification", "nearest miss", "verdict"],
 )
-def test_a_row_is_published_where_one_of_these_differs(before: list[Row], after: list[Row], column: str) -> None:
+def test_a_row_is_published_where_one_of_these_differs(
+    before: list[tuple[str, Row]], after: list[tuple[str, Row]], column: str
+) -> None:
     driver = Driver(policy())
     for i, (kind, fields) in enumerate(before):
         driver.evidence(kind, f"b{i}", **{"time_us": T0_US - M, **fields})
@@ -264,3 +268,22 @@ def test_the_last_row_says_what_the_nearest_miss_is_when_it_has_closed() -> None
     driver.action("a")
     driver.pulse(GRACE_END + 2 * H)
     assert json.loads(driver.verdict("a")["nearest_miss"])["failed"] == ["wrong_session"]
+
+
+def test_a_set_applied_now_does_not_judge_anew_what_was_read_before_it() -> None:
+    first = build_set([("p.yaml", policy())], None)
+    second = build_set([("p.yaml", policy().replace("payout,", "other,").replace("payments", "x"))], T0_US - S)
+    driver = Driver(PolicySets([first]))
+    driver.action("a")
+    driver.correlator.use(PolicySets([first, second]))
+    driver.sets = PolicySets([first, second])
+    driver.restart()
+    driver.pulse(GRACE_END)
+    verify(driver)
+    driver.action("b", at_us=GRACE_END + S, time_us=GRACE_END + S)
+    driver.pulse(GRACE_END + 2 * H)
+    assert [(row["verdict"], row["policy"]) for row in driver.revisions("a")] == [
+        ("unverified", "payout"),
+        ("verified", "payout"),
+    ]
+    assert driver.verdict("b")["verdict"] == "not_required"

@@ -1,5 +1,7 @@
 """The reason of `unverified`: the filter that strikes the last, or what happened instead (contract section 5)."""
 
+from typing import Any
+
 import pytest
 
 from tests.core.driver import T0_US
@@ -33,7 +35,7 @@ def test_without_any_event_there_was_no_step_up() -> None:
 # A candidate within max_age: strike filter by filter.
 
 
-def failing(name: str, event_id: str, **fields: object) -> Row:
+def failing(name: str, event_id: str, **fields: Any) -> Row:
     """A proof within max_age that fails one filter of `STRICT` only."""
     fine: Row = {"bound_action": "payments.payout.approve", "client": {"device": "d"}}
     wrong: dict[str, Row] = {

@@ -14,7 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stepwatch.agents.settings import Settings
-from stepwatch.schemas.keys import partition_of
+from stepwatch.schemas.keys import partition_of, subject_key
+from stepwatch.schemas.times import format_time
 from tests.live.harness import produce, read, until
 from tests.live.road import (
     Role,
@@ -155,6 +156,34 @@ async def _lay_down(
         if its == family and partition_of(key, settings.partitions) == partition
     ]
     await produce(settings, topic, partition, mine, at_ms=at_ms)
+
+
+def test_the_largest_events_go_the_whole_road(kafka: str, tmp_path: Path) -> None:
+    """An event of 256 KiB, most of it to be escaped, in every place where a row repeats it."""
+
+    async def story() -> None:
+        settings = await new_road(kafka, tmp_path)
+        heavy = '"' * 120_000
+        data = {"session": "s", "action": "iam.role.grant"}
+        bodies = []
+        for kind, source, more in (
+            ("stepup.verified", "/idp", {"amr": ["pwd"], "verification": heavy}),
+            ("action.performed", "/app", {**data, "verification": heavy}),
+        ):
+            event = {"id": "e", "source": source, "type": f"stepwatch.{kind}", "time": format_time(now_us())}
+            body = json.dumps({**event, "subject": "alice", "data": {"session": "s", **more}}).encode()
+            assert 240_000 < len(body) <= 256 * 1024
+            bodies.append(body)
+        key = subject_key("default", "alice")
+        partition = partition_of(key, settings.partitions)
+        await produce(settings, settings.topics.authentications, partition, [(key, bodies[0])])
+        await produce(settings, settings.topics.actions, partition, [(key, bodies[1])])
+        worker = Role(settings, tmp_path / "log", "correlate")
+        rows = await until_judged(settings)
+        assert [row["reason"] for row in rows if row["verdict"] == "unverified"] == ["weak_factor"]
+        assert worker.stop() == 0, worker.said
+
+    asyncio.run(story())
 
 
 def test_a_record_in_the_wrong_partition_is_a_dead_letter_that_keeps_its_bytes(kafka: str, tmp_path: Path) -> None:

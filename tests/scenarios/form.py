@@ -40,7 +40,7 @@ class Expected(BaseModel):
 
     Attributes:
         published: action id -> every revision so far, each `verdict reason [verification]`.
-        alerts: the last version of every alert so far, in the order of their opening; of each the fields named.
+        alerts: the last version of every alert so far, in any order; of each the fields named.
         versions: kind -> how many versions of alerts of that kind were written.
         counts: metric -> its sum.
         dead_letters: event ids' `error field`, in order.
@@ -101,9 +101,9 @@ class Scenario(BaseModel):
 
     def event(self, event_id: str) -> tuple[str, int, Row]:
         """(input, arrival, event) of one of the events."""
-        said = next(each for each in self.events if each["id"] == event_id)
+        said: Row = next(each for each in self.events if each["id"] == event_id)
         at_us = T0_US + offset(said["at"])
-        arrival_us = T0_US + offset(said.get("arrival", said["at"]))
+        arrival_us = T0_US + offset(said.get("arrival") or said["at"])
         is_action = "action" in said
         kind = "action.performed" if is_action else str(said["type"])
         data = {name: value for name, value in said.items() if name not in ENVELOPE}

@@ -73,13 +73,13 @@ class Story:
         for name, wanted in expected.counts.items():
             if driver.counts[name] != wanted:
                 found.append(f"{name}: counted {driver.counts[name]}, expected {wanted}")
-        for action, wanted in expected.closes.items():
-            if driver.verdict(action)["closes_at"] != format_time(T0_US + offset(wanted)):
-                found.append(f"{action}: closes at {driver.verdict(action)['closes_at']}, expected {wanted}")
-        for action, wanted in expected.nearest.items():
+        for action, close in expected.closes.items():
+            if driver.verdict(action)["closes_at"] != format_time(T0_US + offset(close)):
+                found.append(f"{action}: closes at {driver.verdict(action)['closes_at']}, expected {close}")
+        for action, sentence in expected.nearest.items():
             shown = driver.verdict(action)["nearest_miss"]
-            if (json.loads(shown)["sentence"] if shown else "nothing") != wanted:
-                found.append(f"{action}: nearest miss {shown}, expected {wanted}")
+            if (json.loads(shown)["sentence"] if shown else "nothing") != sentence:
+                found.append(f"{action}: nearest miss {shown}, expected {sentence}")
         letters = [f"{error} {field}" for error, field in driver.faults]
         if expected.dead_letters is not None and letters != expected.dead_letters:
             found.append(f"dead letters {letters}, expected {expected.dead_letters}")
@@ -91,15 +91,16 @@ class Story:
         return found
 
     def _alerts(self, expected: Expected) -> list[str]:
-        latest: dict[str, dict[str, Any]] = {}
-        for row in self.driver.alerts:
-            latest[row["alert_id"]] = row
-        found = []
-        if expected.alerts is not None:
-            if len(latest) != len(expected.alerts):
-                found.append(f"{[row['kind'] for row in latest.values()]}, expected {len(expected.alerts)}")
-            pairs = zip(expected.alerts, latest.values(), strict=False)
-            found += [f"{row['kind']}: {wrong}" for wanted, row in pairs if (wrong := mismatch(wanted, row))]
+        latest = {row["alert_id"]: row for row in self.driver.alerts}
+        left, found = list(latest.values()), []
+        for wanted in expected.alerts or []:
+            row = next((row for row in left if not mismatch(wanted, row)), None)
+            if row is None:
+                found.append(f"none is {wanted}; there are {[_alert_shown(row, wanted) for row in left]}")
+            else:
+                left.remove(row)
+        if expected.alerts is not None and not found and left:
+            found.append(f"nobody expects {[_alert_shown(row, {}) for row in left]}")
         for kind, wanted_count in expected.versions.items():
             count = sum(row["kind"] == kind for row in self.driver.alerts)
             if count != wanted_count:
@@ -123,6 +124,10 @@ class Story:
         keys = ("tenant", "subject", "source", "action_id")
         rows = replay([json.dumps(record).encode() for record in self.records], self.driver.sets)
         return {tuple(row[name] for name in keys): _shown(row) for row in rows if row["kind"] == "verdict"}
+
+
+def _alert_shown(row: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    return {name: row.get(name) for name in ("kind", "state", "actions", *wanted)}
 
 
 def _shown(row: dict[str, Any]) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import textwrap
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import TextIO
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from stepwatch.notifiers.plain import plain
 
@@ -18,6 +17,7 @@ VALUE_CHARACTERS_MAX = 2000
 GAP = "  "
 _NONE: Set[int] = frozenset()
 _COLUMN_MIN = 12
+_ROOM_MIN = 20
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 
 
@@ -76,11 +76,24 @@ def columns_of(rows: Iterable[Sequence[str]], most: Sequence[int]) -> list[int]:
 
 def wrapped(text: str, room: int | None, indent: str) -> str:
     """Text in lines of at most `room` columns, each begun with `indent`; one line where room is None."""
-    if room is None or len(indent) + len(text) <= room:
+    if room is None or len(indent) + (len(text) if text.isascii() else cell_len(text)) <= room:
         return indent + text
-    return textwrap.fill(
-        text, max(room, len(indent) + 20), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
+    return "\n".join(indent + line for line in _lines(text, max(room - len(indent), _ROOM_MIN)))
+
+
+def _lines(text: str, room: int) -> Iterator[str]:
+    """Text broken between words, or inside a word that alone is too wide; in columns, not characters."""
+    line = ""
+    for word in text.split():
+        joined = f"{line} {word}" if line else word
+        if cell_len(joined) <= room:
+            line = joined
+            continue
+        if line:
+            yield line
+        *whole, line = chop_cells(word, room)
+        yield from whole
+    yield line
 
 
 def table(

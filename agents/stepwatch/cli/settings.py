@@ -34,9 +34,10 @@ def settings(
     room = screen.width()
     for row in rows:
         default = "none" if row["default"] in (None, "") else row["default"]
-        here = f"   set here: {screen.shown(row['set'])}" if row["set"] is not None else ""
-        print(screen.paint(row["variable"], "bold") + f"   default: {default}{here}")
+        print(screen.paint(row["variable"], "bold") + f"   default: {default}")
         print(screen.wrapped(row["meaning"], room, "    "))
+        if row["set"] is not None:
+            print(screen.wrapped(f"set here: {screen.shown(row['set'])}", room, "    "))
 
 
 def _row(name: str, field: FieldInfo) -> dict[str, Any]:

@@ -150,7 +150,8 @@ class Bank:
             steps = self._fail(person, time_us, session, tie)
             done: dict[str, Any] = {"outcome": "denied", "decision": decided}
         else:
-            steps = step_up(self._voice, person, time_us, session, method, deed.reason, tie)
+            age_s = self._random.randrange(3, 120)
+            steps = step_up(self._voice, person, time_us, session, method, deed.reason, tie, age_s)
             done = {"decision": decided, "verification": proof_of(steps[-1])}
         if "transaction" in tie:
             done["transaction"] = tie["transaction"]
@@ -196,8 +197,9 @@ def step_up(
     method: str,
     reason: str,
     tie: dict[str, Any],
+    age_s: int = 4,
 ) -> list[Happening]:
-    """A step-up that succeeds 4 s before an action, from the demand to the proof.
+    """A step-up that succeeds shortly before an action, from the demand to the proof.
 
     Args:
         voice: who says it.
@@ -207,23 +209,18 @@ def step_up(
         method: `key`, `otp` or `push`.
         reason: why it is asked for.
         tie: what the proof is for, `bound_action` or `transaction`.
+        age_s: how long before the action the proof is given, s.
     """
     challenge = voice.new_id("c")
     decided = {"result": "required", "reason": reason}
+    proved_us = time_us - age_s * SECOND_US
+    asked_us = proved_us - 17 * SECOND_US
     return [
         voice.authentication(
-            "stepup.required", person, time_us - 22 * SECOND_US, session, reason=reason, decision=decided, **tie
+            "stepup.required", person, asked_us - SECOND_US, session, reason=reason, decision=decided, **tie
         ),
-        voice.authentication(
-            "stepup.challenged",
-            person,
-            time_us - 21 * SECOND_US,
-            session,
-            challenge=challenge,
-            reason=reason,
-            **tie,
-        ),
-        voice.verified(person, time_us - 4 * SECOND_US, session, method, challenge=challenge, **tie),
+        voice.authentication("stepup.challenged", person, asked_us, session, challenge=challenge, reason=reason, **tie),
+        voice.verified(person, proved_us, session, method, challenge=challenge, **tie),
     ]
 
 

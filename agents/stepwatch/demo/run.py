@@ -238,8 +238,8 @@ class Demo:
                 "all that happened around one person",
             ),
             (
-                f'{ask} "select policy, methods, actions, age_median_ms, age_max_ms from verification_quality '
-                "where verdict = 'verified' order by policy\"",
+                f'{ask} "select policy, methods, sum(actions), max(age_max_ms) from verification_quality '
+                "where verdict = 'verified' group by all order by all\"",
                 "by which methods people were verified, and how fresh their proofs were",
             ),
         ]

@@ -9,6 +9,8 @@ EVENT_BYTES_MAX = 256 * 1024
 """An event larger than this is a dead letter (contract section 3)."""
 DEAD_LETTER_BYTES_MAX = 1_048_588 + 64 * 1024
 """Kafka's default message size and 64 KiB for the headers that say what was wrong."""
+ROW_BYTES_MAX = 4 * 1024 * 1024
+"""A row holds its event twice, once escaped as `event_data`, and beside it what an equally large proof said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +78,22 @@ class Topics:
     def specs(self) -> tuple[TopicSpec, ...]:
         """Every topic with the settings without which a worker refuses to start."""
         log_append = {"message.timestamp.type": "LogAppendTime"}
+        rows = {"max.message.bytes": str(ROW_BYTES_MAX)}
         return (
             TopicSpec(self.actions, config=log_append),
             TopicSpec(self.authentications, config=log_append),
             TopicSpec(self.responses, config=log_append),
-            TopicSpec(self.audit),
-            TopicSpec(self.evidence),
+            TopicSpec(self.audit, config=rows),
+            TopicSpec(self.evidence, config=rows),
             TopicSpec(
                 self.alerts,
-                config={"cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * DAY_MS)},
+                config={**rows, "cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * DAY_MS)},
             ),
             TopicSpec(
                 self.policies,
                 single=True,
                 config={**log_append, "retention.ms": "-1", "retention.bytes": "-1"},
             ),
-            TopicSpec(self.state, config={"cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24)}),
+            TopicSpec(self.state, config={**rows, "cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24)}),
             TopicSpec(self.dead_letters, config={"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}),
         )
