@@ -139,6 +139,24 @@ def test_blank_lines_copies_conflicts_and_newer_types_give_no_row(tmp_path: Path
     assert [row["kind"] for row in rows] == ["verdict", "alert"]
 
 
+def test_an_event_arrives_when_it_says_or_else_at_its_time(tmp_path: Path) -> None:
+    # 24 hours (`accept_late`) after its time is the last moment at which an action is judged.
+    late = [{**payout("a-1", "10:00:00"), "arrival": "2026-11-25T10:00:00Z"}]
+    late += [{**payout("a-2", "10:00:00"), "arrival": "2026-11-25T12:00:00.000001+02:00"}, payout("a-3", "10:00:00")]
+    rows = replayed(tmp_path, *late)
+    assert {row["action_id"]: row["reason"] for row in rows if row["kind"] == "verdict"} == {
+        "a-1": "no_step_up",
+        "a-2": "too_late",
+        "a-3": "no_step_up",
+    }
+
+
+def test_the_times_of_a_row_are_utc_with_six_digits_however_they_were_sent(tmp_path: Path) -> None:
+    rows = replayed(tmp_path, {**payout("a-1", "10:00:00"), "time": "2026-11-24T12:00:00.1234567+02:00"})
+    alert = next(row for row in rows if row["kind"] == "alert")
+    assert alert["first_time"] == alert["last_time"] == "2026-11-24T10:00:00.123456Z"
+
+
 def test_the_order_of_the_lines_changes_no_row(tmp_path: Path) -> None:
     events = [PROOF, payout("a-1", "10:01:00"), payout("a-2", "10:09:00"), event("stepup.denied", "d", "10:08:30")]
     forth, back = replayed(tmp_path, *events), replayed(tmp_path, *reversed(events))

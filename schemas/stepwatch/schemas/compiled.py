@@ -81,6 +81,12 @@ def rest_of_row(model: type[BaseModel], struct: type[msgspec.Struct], **said: ob
     return b"," + msgspec.json.encode(columns)[1:]
 
 
+class DataOnly(msgspec.Struct, gc=False):
+    """Nothing but `data`, as bytes: whatever the rest of the envelope looks like."""
+
+    data: msgspec.Raw = msgspec.Raw()
+
+
 class Envelope(msgspec.Struct, gc=False):
     """The envelope of an event as it lies on the wire; `data` is left as bytes for the audit record."""
 
@@ -104,6 +110,7 @@ FastEvidenceRow: Any = struct_of(EvidenceRow)
 FastAlertRow: Any = struct_of(AlertRow)
 
 decode_envelope = msgspec.json.Decoder(Envelope).decode
+decode_data_only = msgspec.json.Decoder(DataOnly).decode
 decode_file_envelope = msgspec.json.Decoder(FileEnvelope).decode
 decode_data = msgspec.json.Decoder(FastData).decode
 encode_json = msgspec.json.Encoder().encode

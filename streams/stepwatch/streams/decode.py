@@ -16,7 +16,14 @@ import msgspec
 from pydantic import ValidationError
 
 from stepwatch.schemas import events as ev
-from stepwatch.schemas.compiled import FastData, decode_data, decode_envelope, decode_file_envelope, encode_sorted
+from stepwatch.schemas.compiled import (
+    FastData,
+    decode_data,
+    decode_data_only,
+    decode_envelope,
+    decode_file_envelope,
+    encode_sorted,
+)
 from stepwatch.schemas.times import SECOND_US, parse_time
 from stepwatch.streams.limits import AHEAD_MAX_US, EVENT_BYTES_MAX, EVENT_DEPTH_MAX
 
@@ -266,7 +273,11 @@ def _judge_envelope(event: dict[str, Any], value: bytes, arrival_us: int | None,
         return _heartbeat(source, event_id, time_us, arrival_us, data)
     fast = _judge_data(event, kind, time_us, data)
     tenant = fast.tenant or "default"
-    raw_data = bytes(decode_envelope(value).data)
+    try:
+        raw_data = bytes(decode_data_only(value).data)
+    except msgspec.DecodeError as error:
+        # What a later key of the same name hides is not seen by json, but it is still no JSON.
+        raise _Wrong("json", str(error)) from None
     return Event(
         its_family,
         kind,
