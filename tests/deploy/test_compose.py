@@ -44,9 +44,7 @@ def test_the_command_of_each_role_is_a_console_command(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_each_variable_is_a_setting_and_its_value_is_taken(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_variable_is_a_setting_and_its_value_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from stepwatch.agents.settings import Settings
 
     variables = {key: _default(str(value)) for key, value in service(name).environment.items()}
@@ -67,9 +65,7 @@ def test_each_image_has_a_pinned_version(name: str) -> None:
 
 
 def test_our_own_image_has_the_version_of_the_package() -> None:
-    version = re.search(
-        r'^version = "(.+)"', (TOP / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    version = re.search(r'^version = "(.+)"', (TOP / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert version
     assert {service(name).image for name in OURS} == {f"stepwatch:{version[1]}"}
 
@@ -108,9 +104,7 @@ def test_a_role_that_ends_is_started_again_and_waits_for_its_topics(name: str) -
 
 
 def test_kafka_and_clickhouse_keep_their_data_over_restarts() -> None:
-    assert {compose().services[s].volumes[0].split(":")[0] for s in ("kafka", "clickhouse")} == set(
-        compose().volumes
-    )
+    assert {compose().services[s].volumes[0].split(":")[0] for s in ("kafka", "clickhouse")} == set(compose().volumes)
     kafka = service("kafka")
     assert kafka.environment["KAFKA_LOG_DIRS"] == kafka.volumes[0].split(":")[1]
 

@@ -61,17 +61,13 @@ def _copy(names: list[str], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in names:
         if (TOP / name).is_dir():
-            shutil.copytree(
-                TOP / name, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-            )
+            shutil.copytree(TOP / name, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(TOP / name, target)
 
 
 def _run(step: str, folder: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        step, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(step, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode and "pip install" in step and INDEX_AWAY.search(done.stderr):
         pytest.skip(f"the package index cannot be reached, so nothing can be installed: {done.stderr[-300:]}")
     assert done.returncode == 0, f"{step}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"

@@ -48,9 +48,7 @@ def test_each_policy_says_why_who_and_what_to_do(path: Path, policy: dict[str, A
 
 
 @pytest.mark.parametrize(("path", "policy"), POLICIES)
-def test_each_policy_has_a_test_that_fires_and_one_that_stays_silent(
-    path: Path, policy: dict[str, Any]
-) -> None:
+def test_each_policy_has_a_test_that_fires_and_one_that_stays_silent(path: Path, policy: dict[str, Any]) -> None:
     verdicts = {test["expect"]["verdict"] for test in policy["tests"]}
     assert "unverified" in verdicts
     assert verdicts & {"verified", "exempt", "not_required"}

@@ -27,9 +27,7 @@ with DataFolder(sys.argv[1]).lock():
 
 
 def test_a_second_owner_is_told_who_has_the_folder_and_since_when(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OWN, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as owner:
+    with subprocess.Popen([sys.executable, "-c", OWN, str(tmp_path)], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "owned\n"
         with pytest.raises(FolderTaken) as refused, DataFolder(tmp_path).lock():
@@ -43,9 +41,7 @@ def test_a_second_owner_is_told_who_has_the_folder_and_since_when(tmp_path: Path
 
 
 def test_a_folder_whose_owner_was_killed_is_free_at_once(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OWN, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as owner:
+    with subprocess.Popen([sys.executable, "-c", OWN, str(tmp_path)], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "owned\n"
         owner.send_signal(signal.SIGKILL)

@@ -61,18 +61,13 @@ def gone(pid: int, within_s: float = 3.0) -> bool:
 
 @pytest.mark.live
 def test_both_servers_end_with_a_killed_parent_and_the_next_start_takes_over(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", BOTH, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", BOTH, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pids = json.loads(parent.stdout.readline())
         with pytest.raises(FolderTaken, match=f"process {parent.pid} "), DataFolder(tmp_path).lock():
             pass
         found = running(DataFolder(tmp_path))
-        assert (
-            ask(int(found.url.split(":")[2]), "SELECT 3", (found.reader_user, found.reader_password)).text
-            == "3\n"
-        )
+        assert ask(int(found.url.split(":")[2]), "SELECT 3", (found.reader_user, found.reader_password)).text == "3\n"
         assert answers(ports.HOST, int(found.bootstrap.split(":")[1]))
         parent.send_signal(signal.SIGKILL)
         parent.wait()

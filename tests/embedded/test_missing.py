@@ -49,9 +49,7 @@ def test_a_second_start_needs_no_network(no_network: None, monkeypatch: pytest.M
 
 
 @pytest.mark.live
-def test_a_jar_that_went_missing_is_named_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_jar_that_went_missing_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     there = Path(jars.classpath().split(":")[0]).parent
     shutil.copytree(there, tmp_path / there.name, copy_function=lambda a, b: Path(b).symlink_to(a))
     (tmp_path / there.name / "kafka-raft-4.3.1.jar").unlink()
@@ -61,9 +59,7 @@ def test_a_jar_that_went_missing_is_named_with_what_to_do(
 
 
 @pytest.mark.live
-def test_a_jar_other_than_the_reviewed_one_is_never_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_jar_other_than_the_reviewed_one_is_never_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     jars.classpath()  # so that the local Maven repository has them
     altered = tmp_path / "kafka_jars.txt"
     altered.write_text(jars.LIST.read_text().replace("b098abef", "00000000"))

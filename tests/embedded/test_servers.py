@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
@@ -12,8 +13,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
+from stepwatch.embedded import ports
 from stepwatch.embedded.folder import DataFolder
 from stepwatch.embedded.http import ask
+from stepwatch.embedded.kafka import EmbeddedKafka
 from stepwatch.schemas.topics import DEAD_LETTER_BYTES_MAX
 from tests.servers import ClickHouseServer, ClickHouseSettings, KafkaServer
 
@@ -99,21 +102,15 @@ def test_the_dead_letters_take_more_than_any_other_topic(kafka: str) -> None:
 
 def test_clickhouse_takes_a_row_and_gives_it_back(clickhouse: ClickHouseSettings) -> None:
     with connect(clickhouse) as client:
-        client.command(
-            "CREATE TABLE there (id UInt64, at DateTime64(6)) ENGINE = ReplacingMergeTree ORDER BY id"
-        )
+        client.command("CREATE TABLE there (id UInt64, at DateTime64(6)) ENGINE = ReplacingMergeTree ORDER BY id")
         client.command("CREATE VIEW back AS SELECT id FROM there FINAL")
-        client.raw_insert(
-            "there", insert_block=b'{"id": 7, "at": "2026-11-24T09:15:02.120Z"}', fmt="JSONEachRow"
-        )
+        client.raw_insert("there", insert_block=b'{"id": 7, "at": "2026-11-24T09:15:02.120Z"}', fmt="JSONEachRow")
         assert client.query("SELECT id FROM back").result_rows == [(7,)]
     with connect(clickhouse, reader=True) as client:
         assert client.query("SELECT id FROM back").result_rows == [(7,)]
 
 
-def test_clickhouse_keeps_rows_over_a_kill(
-    clickhouse_server: ClickHouseServer, clickhouse: ClickHouseSettings
-) -> None:
+def test_clickhouse_keeps_rows_over_a_kill(clickhouse_server: ClickHouseServer, clickhouse: ClickHouseSettings) -> None:
     with connect(clickhouse) as client:
         client.command("CREATE TABLE survivor (id UInt64) ENGINE = MergeTree ORDER BY id")
         client.command("INSERT INTO survivor SELECT number FROM numbers(1000)")
@@ -139,16 +136,12 @@ def test_clickhouse_keeps_rows_over_a_kill(
     ],
 )
 def test_a_reader_only_reads(clickhouse: ClickHouseSettings, statement: str) -> None:
-    answer = ask(
-        clickhouse.port, statement, (clickhouse.reader_user, clickhouse.reader_password), host=clickhouse.host
-    )
+    answer = ask(clickhouse.port, statement, (clickhouse.reader_user, clickhouse.reader_password), host=clickhouse.host)
     assert answer.status != 200, answer.text
     assert answer.code != 0, answer.text
 
 
-@pytest.mark.parametrize(
-    "login", [("default", ""), ("default", "x"), ("", ""), ("stepwatch", ""), ("reader", "")]
-)
+@pytest.mark.parametrize("login", [("default", ""), ("default", "x"), ("", ""), ("stepwatch", ""), ("reader", "")])
 def test_nobody_enters_without_a_password(clickhouse: ClickHouseSettings, login: tuple[str, str]) -> None:
     assert ask(clickhouse.port, "SELECT 1", login, host=clickhouse.host).status in {401, 403, 500, 503}
 
@@ -159,3 +152,26 @@ def test_the_passwords_are_readable_by_their_owner_only(
     for name in ("passwords.json", "users.xml", "config.xml"):
         assert (data_folder.path / "clickhouse" / name).stat().st_mode & 0o777 == 0o600
     assert clickhouse.password not in (data_folder.path / "clickhouse" / "users.xml").read_text()
+
+
+def test_a_start_whose_port_another_broker_took_meanwhile_does_not_take_its_answer_for_its_own(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, real = int(kafka.split(":")[1]), ports.choose
+    looks: list[str] = []
+
+    def choose(folder: DataFolder, name: str, usual: int, *, wanted: int | None = None) -> int:
+        looks.append(name)
+        # At the first look the port was still free: the other broker came between the look and Kafka's own.
+        return taken if looks.count("kafka") == 1 and name == "kafka" else real(folder, name, usual, wanted=wanted)
+
+    monkeypatch.setattr(ports, "choose", choose)
+    folder = DataFolder(tmp_path / "data")
+    with folder.lock():
+        server = EmbeddedKafka(folder)
+        try:
+            server.start()
+            assert server.bootstrap != kafka
+            assert asyncio.run(round_trip(server.bootstrap, "mine")) == b"signed in"
+        finally:
+            server.stop()

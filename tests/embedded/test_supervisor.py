@@ -133,12 +133,8 @@ def test_a_server_is_started_again_until_it_comes_up_and_stopped_after_the_roles
 
 def test_the_output_of_a_role_lies_in_its_own_log(keeper: Supervisor, tmp_path: Path) -> None:
     lines: list[str] = []
-    keeper.add(
-        "loud", [sys.executable, "-c", "print('out'); import time; time.sleep(60)"], {"PYTHONUNBUFFERED": "1"}
-    )
-    keeper.add(
-        "told", ["sh", "-c", "echo $GREETING; exec sleep 60"], {"GREETING": "hello"}, lines=lines.append
-    )
+    keeper.add("loud", [sys.executable, "-c", "print('out'); import time; time.sleep(60)"], {"PYTHONUNBUFFERED": "1"})
+    keeper.add("told", ["sh", "-c", "echo $GREETING; exec sleep 60"], {"GREETING": "hello"}, lines=lines.append)
     keeper.start()
     wait_for(lambda: (tmp_path / "logs" / "loud.log").read_text() == "out\n")
     wait_for(lambda: lines == ["hello"])

@@ -18,9 +18,7 @@ from cel_expr_python import cel
 
 UNITS = {"ms": 10**3, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 EPOCH, LAST_YEAR = datetime(1970, 1, 1, tzinfo=UTC), 2261
-RFC3339 = (
-    r"(\d{4}-\d\d-\d\d)[Tt]((?:[01]\d|2[0-3]):\d\d:)(\d\d)(?:\.(\d+))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
-)
+RFC3339 = r"(\d{4}-\d\d-\d\d)[Tt]((?:[01]\d|2[0-3]):\d\d:)(\d\d)(?:\.(\d+))?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
 STEPS = ["required", "challenged", "verified", "failed", "denied", "expired", "cancelled", "bypassed"]
 TYPES = {"heartbeat", "action.performed", "credential.changed", *(f"stepup.{step}" for step in STEPS)}
 TYPES |= {"session.started", "session.revoked", "approval.granted", "approval.revoked"}
@@ -227,9 +225,7 @@ def load(files: Iterable[Path | tuple[str, str]]) -> list[Space]:
     for _, text in sorted(texts, key=lambda file: file[0].encode()):
         file = present(yaml.load(text, Loader))
         start = parse_time(file["effective_from"]) if "effective_from" in file else -1
-        new = Space(
-            start=start, policies=[], sources={}, aliases={}, accept_late=0
-        )  # the largest of its files
+        new = Space(start=start, policies=[], sources={}, aliases={}, accept_late=0)  # the largest of its files
         known, defaults = sets.setdefault(start, new), VALUES | present(file.get("defaults"))
         known.accept_late = max(known.accept_late, duration(defaults["accept_late"]))
         for source in file.get("sources", []):

@@ -16,9 +16,7 @@ policies:
 """
 
 
-def event(
-    kind: str, name: str, at: str, arrival: str | None = None, subject: str = "alice", **data: Any
-) -> bytes:
+def event(kind: str, name: str, at: str, arrival: str | None = None, subject: str = "alice", **data: Any) -> bytes:
     """One line; `at` and `arrival` are the part after 2026-11-24T10:."""
     source = "/app" if kind.startswith("action") else "/idp"
     sent: Row = {"id": name, "source": source, "type": f"stepwatch.{kind}", "subject": subject, "data": data}
@@ -66,9 +64,7 @@ def test_a_proof_that_arrives_at_the_close_counts_and_one_microsecond_later_does
 
 def test_the_greatest_proof_by_the_time_it_was_made_is_chosen() -> None:
     older = verified("z", "00:40", auth_time=1795514400)  # proved at 10:00:00, reported later
-    rows = judged(
-        older, verified("b", "00:10"), verified("c", "00:10", verification="proof"), action("a", "01:00")
-    )
+    rows = judged(older, verified("b", "00:10"), verified("c", "00:10", verification="proof"), action("a", "01:00"))
     assert verdict(rows, "a") == ("verified", "step_up", "proof")
     (row,) = (row for row in rows if row.get("action_id") == "a")
     assert row["age_us"] == 50_000_000

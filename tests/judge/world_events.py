@@ -92,9 +92,7 @@ class Scene:
         event: Event = {"specversion": "1.0", "id": self.pick(name, "x", "é𝄞")}
         if self.theme != "copies" and event["id"] != name:
             event["id"] += str(len(self.sent))
-        event["source"] = (
-            self.pick("/app", "/app2") if kind == "action" else self.pick("/idp", "/idp2", "/app")
-        )
+        event["source"] = self.pick("/app", "/app2") if kind == "action" else self.pick("/idp", "/idp2", "/app")
         event["type"], data = getattr(self, kind)(time)
         event |= {"time": written(time, rng), "arrival": written(arrival)}
         if kind != "heartbeat":
@@ -132,9 +130,7 @@ class Scene:
             data["resource"] = resource
         data |= some(rng, self.odd, outcome=["success", "failure", "denied", "unknown", "maybe", ""])
         data |= some(rng, self.near(0.2), transaction=[self.pick("t1", "t2", "")])
-        data |= some(
-            rng, 0.2, token=[{"acr": "phr", "amr": ["hwk"]}, {"acr": 2, "n": 5}, {"n": "5", "acr": None}, {}]
-        )
+        data |= some(rng, 0.2, token=[{"acr": "phr", "amr": ["hwk"]}, {"acr": 2, "n": 5}, {"n": "5", "acr": None}, {}])
         decisions = [{"result": "required"}, {"result": "exempt"}, {"result": None, "reason": "x"}]
         return "stepwatch.action.performed", data | some(rng, 0.2, decision=decisions, challenge=["c1"])
 
@@ -194,12 +190,8 @@ class Scene:
             event["arrival"] = written(self.arrival(time))
         if rng.random() < 0.5 and event["type"] != "stepwatch.heartbeat":
             data = event.setdefault("data", {})
-            data |= some(
-                rng, 0.5, session=["s1", "s2"], amr=[["otp"], ["hwk"]], outcome=["denied", "success"]
-            )
-            event |= some(
-                rng, 0.2, subject=["alice", "al@x"], traceparent=["00-1", 2.50, {"b": 1, "a": None}]
-            )
+            data |= some(rng, 0.5, session=["s1", "s2"], amr=[["otp"], ["hwk"]], outcome=["denied", "success"])
+            event |= some(rng, 0.2, subject=["alice", "al@x"], traceparent=["00-1", 2.50, {"b": 1, "a": None}])
             if rng.random() < 0.2:
                 event["time"] = written(self.time())
         return event
@@ -238,16 +230,12 @@ def faulty(rng: random.Random, event: Event) -> bytes:
     elif choice == 3:
         event |= {"arrival": ahead[0], "time": ahead[1]}
     elif choice == 4:
-        event |= rng.choice(
-            [{"data": []}, {"data": "x"}, {"subject": 5}, {"subject": None}, {"extra": {"x": deep}}]
-        )
+        event |= rng.choice([{"data": []}, {"data": "x"}, {"subject": 5}, {"subject": None}, {"extra": {"x": deep}}])
     elif choice == 5:
         texts = ["session", "acr", "challenge", "approver", "on_behalf_of", "failure", "bound_action"]
         data[rng.choice(texts)] = rng.choice([5, [], {}, True])
     elif choice == 6:
-        data |= rng.choice(
-            [{"client": {"ip": 5}}, {"client": "x"}, {"decision": {"policy": []}}, {"token": []}]
-        )
+        data |= rng.choice([{"client": {"ip": 5}}, {"client": "x"}, {"decision": {"policy": []}}, {"token": []}])
     else:
         odd = [
             {"amr": "otp"},

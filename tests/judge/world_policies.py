@@ -73,9 +73,7 @@ def random_defaults(rng: random.Random) -> dict[str, Any]:
         "revise_within": rng.choice(["0s", "30s", "10m", "1h"]),
     }
     short |= {"accept_late": rng.choice(["0s", "1m"] + ["10m", "24h", "24h"] * 3), "dedup": "60m"}
-    return short | some(
-        rng, 0.3, same_session=[False, False, True], severity=["low", "critical"], dedup=["0s", "1m"]
-    )
+    return short | some(rng, 0.3, same_session=[False, False, True], severity=["low", "critical"], dedup=["0s", "1m"])
 
 
 def random_require(rng: random.Random, theme: str) -> dict[str, Any]:
@@ -85,9 +83,7 @@ def random_require(rng: random.Random, theme: str) -> dict[str, Any]:
     require |= some(
         rng, 0.2, same_session=[True, False], accept=[["step_up", "login"], ["step_up", "login"], ["login"]]
     )
-    require |= some(
-        rng, chance, binding=["action", "transaction", "none"], same_device=[True], same_ip=[True]
-    )
+    require |= some(rng, chance, binding=["action", "transaction", "none"], same_device=[True], same_ip=[True])
     require |= some(rng, 0.9 if theme == "uses" else 0.2, max_uses=[1, 1, 2])
     return require | some(rng, 0.08, acr_any=[["phr"], ["phr", "mfa"], []])
 
@@ -95,13 +91,9 @@ def random_require(rng: random.Random, theme: str) -> dict[str, Any]:
 def random_policy(rng: random.Random, name: str, theme: str) -> dict[str, Any]:
     """One policy."""
     match = {
-        "action": rng.choice(
-            [["pay.*"], ["pay.*"], ["pay.*"], ["*"], ["pay.out", "iam.*"], ["*.grant"], ["p*o*t"]]
-        )
+        "action": rng.choice([["pay.*"], ["pay.*"], ["pay.*"], ["*"], ["pay.out", "iam.*"], ["*.grant"], ["p*o*t"]])
     }
-    match |= some(
-        rng, 0.12, resource_type=[["payout"], ["*"], ["pay*", "role"]], tenant=[["acme"], ["*"], ["de*"]]
-    )
+    match |= some(rng, 0.12, resource_type=[["payout"], ["*"], ["pay*", "role"]], tenant=[["acme"], ["*"], ["de*"]])
     match |= some(rng, 0.12, sensitivity=[["high", "critical"], ["low"]], when=CONDITIONS)
     policy: dict[str, Any] = {"id": name, "match": match, "require": random_require(rng, theme)}
     policy["alert"] = some(rng, 0.3, severity=["medium", "critical"], grace=["0s", "1m"], dedup=["0s", "10m"])
@@ -138,9 +130,7 @@ def write_file(start: str | None, sections: dict[str, Any]) -> str:
     return "\n".join(head + [f"{name}: {json.dumps(section)}" for name, section in sections.items()]) + "\n"
 
 
-def random_set(
-    rng: random.Random, theme: str, prefix: str, start: str | None, spans: Spans
-) -> list[tuple[str, str]]:
+def random_set(rng: random.Random, theme: str, prefix: str, start: str | None, spans: Spans) -> list[tuple[str, str]]:
     """One valid set of one or two files with one to three policies."""
     names = rng.sample(["p1", "p2", "p3"], rng.choice([1, 1, 2, 3]))
     files, parts = [], [names[:1], names[1:]] if rng.random() < 0.3 else [names]

@@ -176,10 +176,7 @@ def _verdict(row: dict[str, Any]) -> dict[str, Any]:
     nearest = json.loads(row["nearest_miss"]) if row["nearest_miss"] else None
     if nearest is not None:
         del nearest["sentence"]
-    shown = {
-        name: row[name]
-        for name in ("tenant", "subject", "source", "action_id", "verdict", "reason", "policy")
-    }
+    shown = {name: row[name] for name in ("tenant", "subject", "source", "action_id", "verdict", "reason", "policy")}
     return {**shown, "verification": row["verification"] or None, "nearest_miss": nearest}
 
 

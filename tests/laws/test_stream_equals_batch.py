@@ -63,9 +63,7 @@ def run(some_world: World, seed: int, restarts: float) -> tuple[Reader, list[byt
 
 @LAW
 @given(world(), st.integers(0, 2**32))
-def test_any_order_copies_and_batch_borders_give_the_verdicts_of_the_batch(
-    some_world: World, seed: int
-) -> None:
+def test_any_order_copies_and_batch_borders_give_the_verdicts_of_the_batch(some_world: World, seed: int) -> None:
     reader, lines = run(some_world, seed, restarts=0.0)
     verdicts, alerts = batch(lines, some_world)
     assert canonical(verdicts_of(reader.outputs)) == verdicts
@@ -83,9 +81,7 @@ def test_restarts_from_encoded_state_give_the_verdicts_of_the_batch(some_world: 
 
 @LAW
 @given(world(), st.integers(0, 2**32))
-def test_revisions_count_from_one_without_gap_and_each_says_something_new(
-    some_world: World, seed: int
-) -> None:
+def test_revisions_count_from_one_without_gap_and_each_says_something_new(some_world: World, seed: int) -> None:
     reader, _ = run(some_world, seed, restarts=0.4)
     for rows in reader.outputs.rows.values():
         if rows[0]["verdict"] == "not_required":
@@ -122,9 +118,7 @@ def test_a_restart_changes_nothing_of_what_follows(some_world: World, seed: int)
 
 
 def test_nothing_read_after_the_close_changes_the_verdict() -> None:
-    sets = PolicySets(
-        [build_set([("p.yaml", "version: 1\npolicies: [{id: p, match: {action: ['*']}}]")], None)]
-    )
+    sets = PolicySets([build_set([("p.yaml", "version: 1\npolicies: [{id: p, match: {action: ['*']}}]")], None)])
     action = (
         b'{"id":"a","source":"/app","type":"stepwatch.action.performed","time":"2026-11-24T10:00:00Z",'
         b'"subject":"alice","arrival":"2026-11-24T10:00:00Z","data":{"session":"s","action":"x.y"}}'

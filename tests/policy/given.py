@@ -38,9 +38,7 @@ class Action:
 
 def a_set(*texts: str, effective_from_us: int | None = None) -> PolicySet:
     """A set of files p0.yaml, p1.yaml, ... with these texts; `version: 1` is put in front."""
-    return build_set(
-        [(f"p{i}.yaml", f"version: 1\n{text}") for i, text in enumerate(texts)], effective_from_us
-    )
+    return build_set([(f"p{i}.yaml", f"version: 1\n{text}") for i, text in enumerate(texts)], effective_from_us)
 
 
 def a_policy(policy: str) -> PolicySet:

@@ -43,9 +43,7 @@ def test_conditions_on_missing_fields_come_out_as_judged() -> None:
         event = json.loads(line)
         found = made.match(an_action(event))
         # The events hold no proof, so an action that needs one is unverified.
-        got[event["id"]] = (
-            "not_required" if found.requirement is None else "exempt" if found.exempt else "unverified"
-        )
+        got[event["id"]] = "not_required" if found.requirement is None else "exempt" if found.exempt else "unverified"
     assert got == {wanted["action_id"]: wanted["verdict"] for wanted in run["verdicts"]}
 
 

@@ -20,9 +20,7 @@ def test_an_alias_is_mapped_to_its_subject_and_anybody_else_to_themselves() -> N
     assert a_set().canonical("acme", "bob") == "bob"
 
 
-@pytest.mark.parametrize(
-    "tenant", ["", ", tenant: []", ", tenant: ['*']", ", tenant: [acme, '*']", ", tenant: ~"]
-)
+@pytest.mark.parametrize("tenant", ["", ", tenant: []", ", tenant: ['*']", ", tenant: [acme, '*']", ", tenant: ~"])
 def test_an_identity_without_tenants_or_with_a_star_holds_in_all(tenant: str) -> None:
     made = a_set(identities(f"{{subject: alice, aliases: [x]{tenant}}}"))
     assert made.canonical("any", "x") == "alice"
@@ -45,9 +43,7 @@ def test_an_alias_for_one_tenant_holds_there_only_and_goes_before_the_same_alias
         ("acme", "", False),
     ],
 )
-def test_one_alias_for_two_subjects_of_the_same_tenants_is_refused(
-    first: str, second: str, refused: bool
-) -> None:
+def test_one_alias_for_two_subjects_of_the_same_tenants_is_refused(first: str, second: str, refused: bool) -> None:
     text = identities(
         f"{{subject: alice, aliases: [x], tenant: [{first}]}}",
         f"{{subject: bob, aliases: [x], tenant: [{second}]}}",
@@ -64,9 +60,7 @@ def test_one_alias_for_two_subjects_of_the_same_tenants_is_refused(
     ("first", "second", "refused"),
     [("", "", True), ("acme", "", True), ("", "acme", True), ("acme", "acme", True), ("acme", "beta", False)],
 )
-def test_an_alias_that_is_also_another_subject_there_is_refused(
-    first: str, second: str, refused: bool
-) -> None:
+def test_an_alias_that_is_also_another_subject_there_is_refused(first: str, second: str, refused: bool) -> None:
     text = identities(
         f"{{subject: alice, aliases: [y, bob], tenant: [{first}]}}", f"{{subject: bob, tenant: [{second}]}}"
     )

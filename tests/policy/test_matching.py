@@ -45,9 +45,7 @@ from tests.policy.given import Action, a_policy, a_set
         ("e\u0301", "\u00e9", False),
     ],
 )
-def test_a_star_is_any_run_of_characters_and_nothing_else_is_special(
-    pattern: str, text: str, matches: bool
-) -> None:
+def test_a_star_is_any_run_of_characters_and_nothing_else_is_special(pattern: str, text: str, matches: bool) -> None:
     assert Patterns([pattern]).matches(text) is matches
 
 
@@ -95,17 +93,13 @@ def test_a_missing_sensitivity_matches_every_list(said: str, there: str, matches
         ("action: []", "", True),
     ],
 )
-def test_a_missing_resource_type_matches_only_no_condition_or_a_star(
-    said: str, there: str, matches: bool
-) -> None:
+def test_a_missing_resource_type_matches_only_no_condition_or_a_star(said: str, there: str, matches: bool) -> None:
     found = a_policy(f"{{id: p, match: {{{said}}}}}").match(Action(resource_type=there))
     assert (found.requirement is not None) is matches
 
 
 def test_every_list_of_a_policy_must_hold() -> None:
-    made = a_policy(
-        "{id: p, match: {action: [a, 'b.*'], resource_type: [t], sensitivity: [high], tenant: ['ac*']}}"
-    )
+    made = a_policy("{id: p, match: {action: [a, 'b.*'], resource_type: [t], sensitivity: [high], tenant: ['ac*']}}")
     fits = {"action": "b.c", "resource_type": "t", "sensitivity": "high", "tenant": "acme"}
     assert made.match(Action(**fits)).requirement
     for name, other in {"action": "b", "resource_type": "u", "sensitivity": "low", "tenant": "beta"}.items():

@@ -213,9 +213,7 @@ def test_a_max_age_as_long_as_lookback_is_accepted() -> None:
 def test_a_duplicate_policy_id_is_refused_in_a_file_and_across_files() -> None:
     one("policies:\n  - id: p\n  - id: p\n", "4: policies[1].id", "p0.yaml:3")
     problems = refusal("policies: [{id: p}]\n", "\npolicies: [{id: p}]\n").problems
-    assert [str(problem) for problem in problems] == [
-        "p1.yaml:3: policies[0].id: 'p' is already the id at p0.yaml:2"
-    ]
+    assert [str(problem) for problem in problems] == ["p1.yaml:3: policies[0].id: 'p' is already the id at p0.yaml:2"]
 
 
 @pytest.mark.parametrize(

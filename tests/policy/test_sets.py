@@ -22,18 +22,14 @@ def winner(made: PolicySet, **said: str) -> str:
 
 
 def test_files_go_in_byte_order_of_their_base_names_whatever_their_folders_and_order() -> None:
-    texts = [
-        (name, f"version: 1\npolicies: [{{id: '{name}'}}]\n") for name in ("a/ä.yaml", "z/B.yaml", "b/a.yaml")
-    ]
+    texts = [(name, f"version: 1\npolicies: [{{id: '{name}'}}]\n") for name in ("a/ä.yaml", "z/B.yaml", "b/a.yaml")]
     made = build_set(texts, None)
     assert list(made.requirements) == ["z/B.yaml", "b/a.yaml", "a/ä.yaml"]
     assert winner(made) == "z/B.yaml"
 
 
 def test_of_policies_that_match_the_first_in_the_file_applies() -> None:
-    made = a_set(
-        "policies: [{id: first, match: {action: ['x.*']}}, {id: second, match: {action: ['x.y']}}]\n"
-    )
+    made = a_set("policies: [{id: first, match: {action: ['x.*']}}, {id: second, match: {action: ['x.y']}}]\n")
     assert winner(made, action="x.y") == "first"
 
 
@@ -226,9 +222,7 @@ def test_the_digest_of_a_set_depends_on_base_names_and_texts_only() -> None:
     one = set_digest([("x/a.yaml", "1"), ("x/b.yaml", "2")])
     assert one == set_digest([("y/b.yaml", "2"), ("z/a.yaml", "1")])
     assert one != set_digest([("a.yaml", "2"), ("b.yaml", "1")])
-    assert a_set("policies: [{id: p}]\n").digest == set_digest(
-        [("p0.yaml", "version: 1\npolicies: [{id: p}]\n")]
-    )
+    assert a_set("policies: [{id: p}]\n").digest == set_digest([("p0.yaml", "version: 1\npolicies: [{id: p}]\n")])
 
 
 def record(*texts: str, now: bool = False, effective_from: str | None = None) -> bytes:
@@ -261,9 +255,7 @@ def test_a_later_set_holds_from_eleven_minutes_after_its_append_where_none_is_sa
 
 
 @pytest.mark.parametrize(("ahead_us", "wanted_us"), [(-1, 0), (0, 0), (1_000_000, 1_000_000)])
-def test_an_effective_from_counts_only_where_it_is_at_least_eleven_minutes_ahead(
-    ahead_us: int, wanted_us: int
-) -> None:
+def test_an_effective_from_counts_only_where_it_is_at_least_eleven_minutes_ahead(ahead_us: int, wanted_us: int) -> None:
     # 09:11:00 is 11 minutes after T0; the set says that, a microsecond less, or a second more.
     said = {-1: "2026-11-24T09:10:59.999999Z", 0: "2026-11-24T09:11:00Z", 1_000_000: "2026-11-24T09:11:01Z"}
     later = (T0_US, record(f"effective_from: {said[ahead_us]}\n"))
@@ -281,9 +273,7 @@ def test_files_of_one_record_that_begin_at_different_times_are_refused_and_the_o
     sets = sets_from_records([FIRST, (T0_US, split)])
     assert len(sets.sets) == 1
     assert [problem.field for problem in sets.refused[0].problems] == ["effective_from"]
-    agreed = record(
-        "effective_from: 2027-01-01T00:00:00Z\n", "", "effective_from: 2027-01-01T01:00:00+01:00\n"
-    )
+    agreed = record("effective_from: 2027-01-01T00:00:00Z\n", "", "effective_from: 2027-01-01T01:00:00+01:00\n")
     assert len(sets_from_records([FIRST, (T0_US, agreed)]).sets) == 2
 
 

@@ -84,8 +84,7 @@ class Ear:
 
 def records(*values: bytes | None, start: int = 0, key: bytes = b"acme/al_1") -> list[ConsumerRecord]:
     return [
-        ConsumerRecord(AT_0.topic, 0, start + n, 0, 0, key, value, None, 0, 0, ())
-        for n, value in enumerate(values)
+        ConsumerRecord(AT_0.topic, 0, start + n, 0, 0, key, value, None, 0, 0, ()) for n, value in enumerate(values)
     ]
 
 

@@ -42,9 +42,7 @@ def test_each_change_is_told_once_and_the_next_process_goes_on(kafka: str, tmp_p
 
 
 def test_a_kafka_that_is_away_ends_the_role_in_words(kafka: str, tmp_path: Path) -> None:
-    settings = settings_for(kafka).model_copy(
-        update={"kafka_bootstrap": "127.0.0.1:1", "start_timeout_ms": 500}
-    )
+    settings = settings_for(kafka).model_copy(update={"kafka_bootstrap": "127.0.0.1:1", "start_timeout_ms": 500})
     with role("notify", settings, tmp_path) as process:
         assert process.wait(60) == 3
     text = (tmp_path / "notify.err").read_text(encoding="utf-8")

@@ -83,9 +83,7 @@ def test_rows_of_every_topic_reach_their_tables_and_a_bad_one_the_dead_letters(
         assert stop(process) == 0
     assert count(db, settings, "authentications_current") == 1
     assert select(db, "SELECT version, state FROM alerts_current") == [(2, "resolved")]
-    letters = select(
-        db, "SELECT error, subject, kafka_topic, value, encoding FROM dead_letters ORDER BY error"
-    )
+    letters = select(db, "SELECT error, subject, kafka_topic, value, encoding FROM dead_letters ORDER BY error")
     assert letters[0] == ("json", "bob", topics.actions, base64.b64encode(b"\xff{").decode(), "base64")
     assert letters[1] == (
         "refused_by_clickhouse", "alice", topics.audit, audit("bad", time="").decode(), "utf-8"
@@ -197,9 +195,7 @@ def test_a_clickhouse_that_cannot_be_ours_ends_the_role_in_words(
     assert "Traceback" not in text
 
 
-def test_a_database_of_a_newer_program_ends_the_role_in_words(
-    settings: Settings, db: Client, tmp_path: Path
-) -> None:
+def test_a_database_of_a_newer_program_ends_the_role_in_words(settings: Settings, db: Client, tmp_path: Path) -> None:
     with role("store", settings, tmp_path) as process:
         wait_for(lambda: there(db, settings, "subject_timeline"), process)
         assert stop(process) == 0

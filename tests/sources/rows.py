@@ -82,8 +82,6 @@ def in_session(mfa: Any, created: str = "2026-03-02T08:00:00Z", **identity: Any)
 def sign_in(name: str, ended: str, **parts: Any) -> Row:
     """A record of the console's sign-in; the key id is empty, as AWS writes it there."""
     more = parts.pop("more", {})
-    row = aws(
-        "signin", name, responseElements={name: ended}, additionalEventData=more, eventType="AwsConsoleSignIn"
-    )
+    row = aws("signin", name, responseElements={name: ended}, additionalEventData=more, eventType="AwsConsoleSignIn")
     row["userIdentity"]["accessKeyId"] = ""
     return row | parts

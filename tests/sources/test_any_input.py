@@ -123,11 +123,7 @@ def test_real_rows_may_be_broken_at_random(adapter: str, folder: str) -> None:
             where = paths(row)
             for _ in range(4):
                 bad = broken(row, chance.choice(where), chance.choice(ODD), drop=chance.random() < 0.3)
-                bad = (
-                    broken(bad, chance.choice(paths(bad) or [()]), chance.choice(ODD), drop=False)
-                    if bad
-                    else bad
-                )
+                bad = broken(bad, chance.choice(paths(bad) or [()]), chance.choice(ODD), drop=False) if bad else bad
                 assert read(adapter, bad)
             assert read(adapter, line[: chance.randrange(1, len(line))])
             cut = chance.randrange(len(line))

@@ -15,9 +15,7 @@ from tests.sources.rows import ROLE_ARN, USER_ARN, aws, in_session
 
 
 def test_a_call_is_an_action_of_its_caller() -> None:
-    record = aws(
-        "iam", "AttachUserPolicy", requestParameters={"userName": "bob", "policyArn": "p"}, readOnly=False
-    )
+    record = aws("iam", "AttachUserPolicy", requestParameters={"userName": "bob", "policyArn": "p"}, readOnly=False)
     event = one("cloudtrail", record)
     assert event["id"] == "e1#action-success"
     assert event["source"] == "/aws/cloudtrail"
@@ -95,13 +93,9 @@ def test_an_error_without_a_code_is_a_failure_too() -> None:
 
 def test_the_session_is_the_arn_and_the_creation_of_its_credentials_whatever_the_key() -> None:
     first = one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("false", accessKeyId="ASIA1")))
-    second = one(
-        "cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("false", accessKeyId="ASIA2"))
-    )
+    second = one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("false", accessKeyId="ASIA2")))
     assert first["data"]["session"] == second["data"]["session"] == f"{ROLE_ARN}@2026-03-02T08:00:00Z"
-    other = one(
-        "cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("false", "2026-03-02T08:00:01Z"))
-    )
+    other = one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("false", "2026-03-02T08:00:01Z")))
     assert other["data"]["session"] != first["data"]["session"]
     assert "session" not in one("cloudtrail", aws("s3", "ListBuckets"))["data"]
 
@@ -197,19 +191,12 @@ def test_all_envelopes_hold_the_same_record() -> None:
     expected = one("cloudtrail", record)
     assert read("cloudtrail", {"Records": [record, record]}) == [expected] * 2
     assert read("cloudtrail", [record]) == [expected]
-    assert (
-        one("cloudtrail", {"detail-type": "AWS API Call via CloudTrail", "time": "x", "detail": record})
-        == expected
-    )
-    assert (
-        one("cloudtrail", {"EventId": "e1", "EventName": "StopLogging", "CloudTrailEvent": text}) == expected
-    )
+    assert one("cloudtrail", {"detail-type": "AWS API Call via CloudTrail", "time": "x", "detail": record}) == expected
+    assert one("cloudtrail", {"EventId": "e1", "EventName": "StopLogging", "CloudTrailEvent": text}) == expected
     assert read("cloudtrail", {"Events": [{"CloudTrailEvent": text}]}) == [expected]
     assert read("cloudtrail", {"messageType": "DATA_MESSAGE", "logEvents": [{"message": text}]}) == [expected]
     assert one("cloudtrail", {key.lower(): value for key, value in record.items()}) == expected
-    shipped = {"@timestamp": "2026-03-02T09:00:00.000Z"} | {
-        k: v for k, v in record.items() if k != "eventTime"
-    }
+    shipped = {"@timestamp": "2026-03-02T09:00:00.000Z"} | {k: v for k, v in record.items() if k != "eventTime"}
     assert one("cloudtrail", shipped) == expected
 
 

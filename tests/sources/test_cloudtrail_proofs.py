@@ -24,9 +24,7 @@ ROOT: dict[str, Any] = {"type": "Root", "arn": "arn:aws:iam::111122223333:root",
     ],
 )
 def test_a_console_login_with_mfa_says_the_factor_of_its_device(device: str | None, amr: list[str]) -> None:
-    event = one(
-        "cloudtrail", sign_in("ConsoleLogin", "Success", more={"MFAUsed": "Yes", "MFAIdentifier": device})
-    )
+    event = one("cloudtrail", sign_in("ConsoleLogin", "Success", more={"MFAUsed": "Yes", "MFAIdentifier": device}))
     assert event["type"] == "stepwatch.session.started"
     assert event["data"]["amr"] == amr
     assert event["data"].get("credential") == device
@@ -34,9 +32,7 @@ def test_a_console_login_with_mfa_says_the_factor_of_its_device(device: str | No
 
 
 def test_a_user_of_aws_who_used_no_mfa_used_a_password() -> None:
-    assert one("cloudtrail", sign_in("ConsoleLogin", "Success", more={"MFAUsed": "No"}))["data"]["amr"] == [
-        "pwd"
-    ]
+    assert one("cloudtrail", sign_in("ConsoleLogin", "Success", more={"MFAUsed": "No"}))["data"]["amr"] == ["pwd"]
     root = sign_in("ConsoleLogin", "Success", more={"MFAUsed": "No"}, userIdentity=ROOT)
     assert one("cloudtrail", root)["data"]["amr"] == ["pwd"]
 
@@ -117,9 +113,7 @@ def test_mfa_in_a_session_context_is_the_login_before_it_and_the_same_from_every
 
 @pytest.mark.parametrize("mfa", ["false", False, None, "yes", 1, "", ["true"]])
 def test_no_mfa_in_a_session_context_tells_of_no_login(mfa: Any) -> None:
-    assert one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session(mfa)))["type"].endswith(
-        "performed"
-    )
+    assert one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session(mfa)))["type"].endswith("performed")
 
 
 def test_mfa_without_a_readable_creation_has_no_time_and_tells_of_no_login() -> None:
@@ -130,9 +124,7 @@ def test_mfa_without_a_readable_creation_has_no_time_and_tells_of_no_login() -> 
 
 def test_mfa_of_a_call_by_a_service_linked_role_is_nobodys() -> None:
     arn = "arn:aws:sts::1:assumed-role/AWSServiceRoleForSupport/x"
-    assert isinstance(
-        one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("true", arn=arn))), Skip
-    )
+    assert isinstance(one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("true", arn=arn))), Skip)
 
 
 @pytest.mark.parametrize("call", ["GetSessionToken", "AssumeRole"])
@@ -149,15 +141,11 @@ def test_a_code_presented_to_sts_is_a_proof_if_sts_took_it(call: str) -> None:
 def test_a_code_that_sts_refused_is_a_wrong_one_only_where_it_says_so() -> None:
     parameters = {"serialNumber": "arn:aws:iam::111122223333:mfa/rosa-phone"}
     said = "MultiFactorAuthentication failed with invalid MFA one time pass code."
-    wrong = aws(
-        "sts", "GetSessionToken", requestParameters=parameters, errorCode="AccessDenied", errorMessage=said
-    )
+    wrong = aws("sts", "GetSessionToken", requestParameters=parameters, errorCode="AccessDenied", errorMessage=said)
     failed, action = read("cloudtrail", wrong)
     assert (failed["type"], failed["data"]["failure"]) == ("stepwatch.stepup.failed", "wrong_code")
     assert action["data"]["outcome"] == "denied"
-    other = aws(
-        "sts", "GetSessionToken", requestParameters=parameters, errorCode="AccessDenied", errorMessage="no"
-    )
+    other = aws("sts", "GetSessionToken", requestParameters=parameters, errorCode="AccessDenied", errorMessage="no")
     assert one("cloudtrail", other)["data"]["outcome"] == "denied"
 
 
@@ -168,9 +156,7 @@ def test_a_device_enabled_for_somebody_is_their_credential() -> None:
     assert change["type"] == "stepwatch.credential.changed"
     assert change["subject"] == "arn:aws:iam::111122223333:user/bob"
     assert change["data"] == {"credential": "arn:aws:iam::111122223333:mfa/bob", "change": "created"}
-    _, change = read(
-        "cloudtrail", aws("iam", "DeactivateMFADevice", requestParameters={"serialNumber": "S1"})
-    )
+    _, change = read("cloudtrail", aws("iam", "DeactivateMFADevice", requestParameters={"serialNumber": "S1"}))
     assert (change["subject"], change["data"]["change"]) == (USER_ARN, "revoked")
     refused = aws("iam", "DeactivateMFADevice", requestParameters=parameters, errorCode="AccessDenied")
     assert one("cloudtrail", refused)["data"]["outcome"] == "denied"
@@ -209,9 +195,7 @@ def identity_center(name: str, ended: str, kind: str) -> Any:
         ("UserAuthentication", "Success", "EXTERNAL_IDP", "stepwatch.session.started", None),
     ],
 )
-def test_identity_center_says_each_step(
-    name: str, ended: str, kind: str, becomes: str, amr: list[str] | None
-) -> None:
+def test_identity_center_says_each_step(name: str, ended: str, kind: str, becomes: str, amr: list[str] | None) -> None:
     event = one("cloudtrail", identity_center(name, ended, kind))
     assert event["type"] == becomes
     assert event["subject"] == "111122223333:rosa"
@@ -225,10 +209,7 @@ def test_the_password_of_a_login_is_no_step_up(name: str) -> None:
 
 
 def test_a_password_recovery_is_asked_for_by_nobody_known() -> None:
-    assert (
-        one("cloudtrail", sign_in("PasswordRecoveryRequested", "Success", userIdentity=ROOT)).field
-        == "subject"
-    )
+    assert one("cloudtrail", sign_in("PasswordRecoveryRequested", "Success", userIdentity=ROOT)).field == "subject"
     event = one("cloudtrail", sign_in("PasswordUpdated", "Success", userIdentity=ROOT))
     assert event["data"]["action"] == "idp.password.change"
     assert event["data"]["resource"]["sensitivity"] == "critical"

@@ -88,9 +88,7 @@ def test_an_id_longer_than_any_id_names_nothing() -> None:
     assert base.ident("x" * (base.TEXT_MAX + 1)) == ""
 
 
-@pytest.mark.parametrize(
-    "value", ["rds.amazonaws.com", "AWS Internal", "0.0.0.0", "::", "", None, 7, "1.2.3", "<ip>"]
-)
+@pytest.mark.parametrize("value", ["rds.amazonaws.com", "AWS Internal", "0.0.0.0", "::", "", None, 7, "1.2.3", "<ip>"])
 def test_what_is_no_address_of_anyone_is_no_address(value: object) -> None:
     assert base.address(value) == ""
 
@@ -104,9 +102,7 @@ def test_a_byte_that_is_no_text_does_not_hide_the_row() -> None:
     assert base.decode_line(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
-@pytest.mark.parametrize(
-    "line", [b"{", b"NaN", b'{"a": NaN}', b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000]
-)
+@pytest.mark.parametrize("line", [b"{", b"NaN", b'{"a": NaN}', b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000])
 def test_what_is_no_json_is_said_to_be_none(line: bytes) -> None:
     assert base.decode_line(line) == base.NOT_JSON
 

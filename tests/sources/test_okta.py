@@ -67,9 +67,7 @@ def test_a_login_that_did_not_succeed_is_no_event(result: str | None) -> None:
         (None, None),
     ],
 )
-def test_a_proof_says_its_factor_in_words_of_rfc_8176_or_not_at_all(
-    factor: str | None, amr: list[str] | None
-) -> None:
+def test_a_proof_says_its_factor_in_words_of_rfc_8176_or_not_at_all(factor: str | None, amr: list[str] | None) -> None:
     event = one("okta", okta(VIA_MFA, debug={"factor": factor}))
     assert event["type"] == "stepwatch.stepup.verified"
     assert event["id"] == "u-1#verified"
@@ -78,9 +76,7 @@ def test_a_proof_says_its_factor_in_words_of_rfc_8176_or_not_at_all(
 
 
 def test_a_proof_by_password_is_a_proof_by_password() -> None:
-    event = one(
-        "okta", okta(VIA_MFA, target=[user("00u5rosa"), enrolment("Password", "[USER_PRESENCE]", "pwd1")])
-    )
+    event = one("okta", okta(VIA_MFA, target=[user("00u5rosa"), enrolment("Password", "[USER_PRESENCE]", "pwd1")]))
     assert event["data"]["amr"] == ["pwd"]
     assert event["data"]["credential"] == "pwd1"
 
@@ -222,17 +218,13 @@ def test_an_event_type_that_no_table_has_gets_a_name_of_its_own() -> None:
     assert event["data"]["resource"] == {"type": "pam_secret", "id": "s1", "sensitivity": "moderate"}
 
 
-@pytest.mark.parametrize(
-    "kind", ["system.email.new_device_notification.sent_message", "security.threat.detected"]
-)
+@pytest.mark.parametrize("kind", ["system.email.new_device_notification.sent_message", "security.threat.detected"])
 def test_a_notice_is_no_deed(kind: str) -> None:
     assert one("okta", okta(kind)).field == "type"
     assert one("okta", okta("application.integration.rate_limit_exceeded")).field == "type"
 
 
-@pytest.mark.parametrize(
-    "actor", [None, {}, {"id": "unknown", "alternateId": "unknown", "type": "User"}, "x", [1]]
-)
+@pytest.mark.parametrize("actor", [None, {}, {"id": "unknown", "alternateId": "unknown", "type": "User"}, "x", [1]])
 def test_nobody_named_is_no_event(actor: Any) -> None:
     assert one("okta", okta("user.session.start", actor=actor)).field == "subject"
 
@@ -299,9 +291,7 @@ def test_all_envelopes_hold_the_same_row() -> None:
     row = okta(VIA_MFA, debug={"factor": "GOOGLE_OTP"})
     expected = one("okta", row)
     assert one("okta", {"version": "0", "detail-type": "SystemLog", "detail": row}) == expected
-    assert (
-        read("okta", {"eventType": "com.okta.event_hook", "data": {"events": [row, row]}}) == [expected] * 2
-    )
+    assert read("okta", {"eventType": "com.okta.event_hook", "data": {"events": [row, row]}}) == [expected] * 2
     assert read("okta", [row]) == [expected]
     lowered = {key.lower(): value for key, value in row.items()}
     assert one("okta", lowered) == expected

@@ -75,9 +75,7 @@ def test_every_line_of_a_real_log_becomes_an_event_or_is_counted_with_its_reason
         made = read(adapter, line)
         assert made
         for one in made:
-            found[
-                f"{one.field}: {one.reason}" if isinstance(one, Skip) else one["type"].partition(".")[2]
-            ] += 1
+            found[f"{one.field}: {one.reason}" if isinstance(one, Skip) else one["type"].partition(".")[2]] += 1
     assert dict(found) == counts
 
 
@@ -107,9 +105,7 @@ def test_a_long_console_session_is_one_login_with_mfa_hours_before_its_calls() -
 def test_the_attack_recordings_hold_no_proof() -> None:
     for name in ("stratus_detonations.jsonl", "traildiscover_examples.jsonl"):
         for line in lines_of(shared("data", "aws_cloudtrail", name)):
-            assert not [
-                one for one in read("cloudtrail", line) if not isinstance(one, Skip) and "amr" in one["data"]
-            ]
+            assert not [one for one in read("cloudtrail", line) if not isinstance(one, Skip) and "amr" in one["data"]]
 
 
 WEIGHTLESS = {

@@ -60,9 +60,7 @@ def test_a_password_beside_a_certificate_is_sent_too() -> None:
     assert (options["password"], options["tls_mode"]) == ("secret", "strict")
 
 
-@pytest.mark.parametrize(
-    "url", ["ch.example:8123", "tcp://ch.example:9000", "http://", "http://u:secret@ch.example"]
-)
+@pytest.mark.parametrize("url", ["ch.example:8123", "tcp://ch.example:9000", "http://", "http://u:secret@ch.example"])
 def test_an_address_that_cannot_be_one_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(BadUrl, match="expected http") as caught:
         client_options(settings(clickhouse_url=url))
@@ -79,9 +77,7 @@ def test_nobody_at_the_address_is_trouble_that_passes() -> None:
 @pytest.mark.live
 def test_a_wrong_password_is_trouble_of_the_setup(clickhouse: ClickHouseSettings) -> None:
     with pytest.raises(DatabaseError) as caught:
-        open_client(
-            settings(clickhouse_url=clickhouse.url, clickhouse_user=clickhouse.user, clickhouse_password="no")
-        )
+        open_client(settings(clickhouse_url=clickhouse.url, clickhouse_user=clickhouse.user, clickhouse_password="no"))
     assert trouble_of(caught.value) is Trouble.SETUP
 
 

@@ -83,9 +83,7 @@ def test_of_two_bodies_of_one_event_the_one_that_a_policy_matched_stands(db: Cli
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_a_copy_that_comes_after_all_was_forgotten_does_not_replace_the_first(
-    db: Client, backwards: bool
-) -> None:
+def test_a_copy_that_comes_after_all_was_forgotten_does_not_replace_the_first(db: Client, backwards: bool) -> None:
     first = audit(verdict="verified", reason="step_up")
     late_copy = audit(arrival="2026-11-29T00:00:00.000000Z", verdict="blind", reason="too_late")
     for row in [late_copy, first] if backwards else [first, late_copy]:

@@ -80,9 +80,7 @@ def test_bytes_that_are_not_utf_8_are_kept_as_base64() -> None:
         (b"acme/two\nlines", "acme", "two\nlines"),
     ],
 )
-def test_tenant_and_subject_come_from_the_key_where_it_is_one(
-    key: bytes | None, tenant: str, subject: str
-) -> None:
+def test_tenant_and_subject_come_from_the_key_where_it_is_one(key: bytes | None, tenant: str, subject: str) -> None:
     row = row_of(record(key=key))
     assert (row["tenant"], row["subject"]) == (tenant, subject)
 

@@ -81,9 +81,7 @@ def test_every_kind_of_bad_row_is_refused_and_nothing_else(db: Client, what: str
     assert stored(db) == {"a0", "a1", "a3", "a4"}
 
 
-@pytest.mark.parametrize(
-    "lie", ["(at row 1)", "(at row 150)", "(at row 999)", "(at row 0)", "", "(at row x)"]
-)
+@pytest.mark.parametrize("lie", ["(at row 1)", "(at row 150)", "(at row 999)", "(at row 0)", "", "(at row x)"])
 def test_a_server_that_names_the_wrong_row_costs_inserts_and_no_rows(db: Client, lie: str) -> None:
     bad = {17: BAD["no time"], 18: BAD["no time"], 160: BAD["cut off"]}
     loaded = Loader(Lying(db, lie)).load("audit", batch(bad))  # type: ignore[arg-type]

@@ -20,9 +20,7 @@ NAMES = [migration.name for migration in load_migrations()]
 
 def test_a_database_that_is_missing_is_made_with_every_table(server: Client, settings: Settings) -> None:
     assert migrate(server, settings.clickhouse_database) == NAMES
-    names = {
-        row[0] for row in select(server, "SELECT name FROM system.tables WHERE database = currentDatabase()")
-    }
+    names = {row[0] for row in select(server, "SELECT name FROM system.tables WHERE database = currentDatabase()")}
     assert names >= {
         "audit", "audit_latest", "audit_current", "authentications", "authentications_current", "alerts",
         "alerts_current", "dead_letters", "trigger_quality", "bypasses", "verification_quality",
@@ -59,9 +57,7 @@ def test_a_database_of_a_newer_program_is_refused(server: Client, settings: Sett
 
 def test_a_run_that_died_half_way_is_finished_by_the_next(server: Client, settings: Settings) -> None:
     # The second statement dies as a kill would: the file is begun, its first statement is there.
-    dies = Migration(
-        2, "0002_two.sql", TWO.text + "\nINSERT INTO two SELECT throwIf(number = 0) FROM missing;"
-    )
+    dies = Migration(2, "0002_two.sql", TWO.text + "\nINSERT INTO two SELECT throwIf(number = 0) FROM missing;")
     with pytest.raises(DatabaseError):
         migrate(server, settings.clickhouse_database, [ONE, dies])
     assert select(server, "EXISTS TABLE two") == [(1,)]

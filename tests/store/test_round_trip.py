@@ -61,9 +61,7 @@ def read_back(db: Client, view: str, model: type[BaseModel]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("model", "table", "view"), TABLES, ids=[table for _, table, _ in TABLES])
-def test_every_column_comes_back_as_it_was_written(
-    db: Client, model: type[BaseModel], table: str, view: str
-) -> None:
+def test_every_column_comes_back_as_it_was_written(db: Client, model: type[BaseModel], table: str, view: str) -> None:
     row = full(model)
     load(db, table, bytes_of(model(**row)))  # type: ignore[arg-type]
     assert read_back(db, view, model) == row

@@ -60,9 +60,7 @@ def fill(db: Client) -> None:
         "authentications",
         evidence("c1", type="stepup.challenged", time=at("09:13:00"), reason="new_payee"),
         evidence("v1", time=at("09:14:00"), amr=["hwk", "user"], credential="cred-1"),
-        evidence(
-            "r1", type="stepup.required", time=at("09:12:00"), reason="unknown", bound_action="role.grant"
-        ),
+        evidence("r1", type="stepup.required", time=at("09:12:00"), reason="unknown", bound_action="role.grant"),
         evidence("f1", type="stepup.failed", time=at("09:19:00"), subject="bob", failure="wrong_code"),
     )
     load(
@@ -70,9 +68,7 @@ def fill(db: Client) -> None:
         "alerts",
         alert(1, alert_id="al_b", subject="bob", overdue_ms=40, updated_at=at("09:20:10")),
         alert(1, alert_id="al_a", overdue_ms=20),
-        alert(
-            2, alert_id="al_a", state="resolved", resolved_by="late_verification", updated_at=at("09:30:00")
-        ),
+        alert(2, alert_id="al_a", state="resolved", resolved_by="late_verification", updated_at=at("09:30:00")),
     )
     # And all of it comes twice.
     for table in ("audit", "authentications", "alerts"):
@@ -109,16 +105,13 @@ def test_trigger_quality_says_how_often_each_policy_asked_and_where_it_has_holes
         ("report.view", "", "", 1, 0, 0, 1, 0, 0, 0, 0, 0, 0.0),
         ("role.grant", "", "", 1, 0, 0, 1, 0, 0, 1, 0, 0, 0.0),
     ]
-    assert select(world, "SELECT actions, without_reason FROM trigger_quality WHERE tenant = 'umbrella'") == [
-        (1, 1)
-    ]
+    assert select(world, "SELECT actions, without_reason FROM trigger_quality WHERE tenant = 'umbrella'") == [(1, 1)]
 
 
 def test_bypasses_shows_what_took_effect_without_a_proof_and_why(world: Client) -> None:
     rows = select(
         world,
-        "SELECT action_id, bypass, subject, reason, failed FROM bypasses WHERE tenant = 'acme' "
-        "ORDER BY action_id",
+        "SELECT action_id, bypass, subject, reason, failed FROM bypasses WHERE tenant = 'acme' ORDER BY action_id",
     )
     assert rows == [
         ("asked", "policy_gap", "alice", "no_policy", []),

@@ -31,9 +31,7 @@ def test_the_table_has_every_section_of_the_contract_that_binds_the_worker() -> 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_no_sentence_of_a_section_is_without_a_test(section: str) -> None:
     rows = [row for row in _rows() if row.section == section]
-    still_open = [
-        f"tests/README.md:{row.line}: {row.sentence}" for row in rows if not row.ids or OPEN in row.ids
-    ]
+    still_open = [f"tests/README.md:{row.line}: {row.sentence}" for row in rows if not row.ids or OPEN in row.ids]
     assert still_open == []
 
 
@@ -51,9 +49,7 @@ def test_every_test_that_the_table_names_exists(section: str) -> None:
 
 def test_no_sentence_stands_twice_in_a_section() -> None:
     seen: set[tuple[str, str]] = set()
-    twice = [
-        row for row in _rows() if (row.section, row.sentence) in seen or seen.add((row.section, row.sentence))
-    ]
+    twice = [row for row in _rows() if (row.section, row.sentence) in seen or seen.add((row.section, row.sentence))]
     assert twice == []
 
 
@@ -66,9 +62,7 @@ def _rows() -> list[Row]:
             section = ""
         elif section and line.startswith("|") and not re.match(r"\| *(sentence|-+) *\|", line):
             sentence, cell = (part.strip() for part in line.strip("|").rsplit("|", 1))
-            rows.append(
-                Row(number, section, sentence, tuple(re.findall(r"[^\s,`]+", cell.replace("<br>", " "))))
-            )
+            rows.append(Row(number, section, sentence, tuple(re.findall(r"[^\s,`]+", cell.replace("<br>", " ")))))
     return rows
 
 

@@ -24,9 +24,7 @@ def test_every_module_of_the_product_is_imported_by_another() -> None:
         and _module_name(path) not in imported
         and not _run_as_a_process(path)
     ]
-    assert dead == [], (
-        "imported by no other module of the product: use it, delete it, or say why in STANDS_ALONE"
-    )
+    assert dead == [], "imported by no other module of the product: use it, delete it, or say why in STANDS_ALONE"
 
 
 def test_every_file_named_as_standing_alone_exists() -> None:

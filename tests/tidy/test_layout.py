@@ -14,7 +14,7 @@ ALLOWED_AT_TOP = {
 ROOMS = {
     "schemas": {"schemas", "sources", "sdk"},
     "streams": {"streams"},
-    "agents": {"agents", "store", "notifiers", "embedded", "cli", "ingest", "console"},
+    "agents": {"agents", "store", "notifiers", "embedded", "cli", "demo", "ingest", "console"},
 }
 
 
@@ -33,17 +33,13 @@ def test_the_top_of_the_checkout_holds_only_known_names() -> None:
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_each_root_holds_only_its_rooms(root: str) -> None:
-    inside = [
-        path.relative_to(TOP / root).parts for path in files() if path.relative_to(TOP).parts[0] == root
-    ]
+    inside = [path.relative_to(TOP / root).parts for path in files() if path.relative_to(TOP).parts[0] == root]
     assert {parts[0] for parts in inside} <= {"stepwatch", "README.md"}
     assert {parts[1] for parts in inside if parts[0] == "stepwatch"} <= ROOMS[root]
 
 
 def test_every_package_of_a_room_has_its_init_file() -> None:
-    packages = {
-        path.parent for path in files() if path.suffix == ".py" and path.relative_to(TOP).parts[0] in ROOTS
-    }
+    packages = {path.parent for path in files() if path.suffix == ".py" and path.relative_to(TOP).parts[0] in ROOTS}
     missing = [short(package) for package in packages if not (package / "__init__.py").exists()]
     assert sorted(missing) == []
 

@@ -13,9 +13,7 @@ MARKERS_ELSEWHERE = {"tests/README.md"}
 """Its table of open cells has a test of its own (test_contract_table.py)."""
 ONE_MACHINE = {
     "an absolute path of one machine": re.compile(r"(?<![\w.$}])/(work|root|home/\w+|Users/\w+|opt/wheels)/"),
-    "a package index of one network": re.compile(
-        r"(?i)artifactory|\bnexus\.|devpi|--(extra-)?index-url|--find-links"
-    ),
+    "a package index of one network": re.compile(r"(?i)artifactory|\bnexus\.|devpi|--(extra-)?index-url|--find-links"),
     "a private address as a default": re.compile(
         r"\b(10\.\d+\.\d+|192\.168\.\d+|172\.(1[6-9]|2\d|3[01])\.\d+)\.\d+:\d"
     ),

@@ -165,9 +165,7 @@ class EmbeddedClickHouse:
                 "ClickHouse cannot be started: the package chdb-core is not installed, or not for this "
                 f"machine (pip install 'stepwatch[embedded]'). Else use a ClickHouse of your own. {words}",
             )
-        if status == engine.LISTENER_GONE or (
-            status is not None and any(w in said for w in _ABOUT_LISTENING)
-        ):
+        if status == engine.LISTENER_GONE or (status is not None and any(w in said for w in _ABOUT_LISTENING)):
             return EmbeddedError(
                 "listener_gone",
                 f"ClickHouse cannot be started: the installed chdb-core ({engine.installed()}) does not "

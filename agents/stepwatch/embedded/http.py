@@ -22,15 +22,11 @@ class Answer(NamedTuple):
     text: str
 
 
-def ask(
-    port: int, query: str, login: tuple[str, str], *, host: str = HOST, timeout_s: float = 10.0
-) -> Answer:
+def ask(port: int, query: str, login: tuple[str, str], *, host: str = HOST, timeout_s: float = 10.0) -> Answer:
     """Run one statement as a user (name, password); never raises for an answer or its lack."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
-        connection.request(
-            "POST", "/", query.encode(), {"X-ClickHouse-User": login[0], "X-ClickHouse-Key": login[1]}
-        )
+        connection.request("POST", "/", query.encode(), {"X-ClickHouse-User": login[0], "X-ClickHouse-Key": login[1]})
         response = connection.getresponse()
         text = response.read().decode(errors="replace")
         code = response.headers.get("X-ClickHouse-Exception-Code") or "0"

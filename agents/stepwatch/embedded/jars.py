@@ -103,8 +103,7 @@ def _resolve(scratch: Path, wanted: dict[str, str]) -> dict[str, Path]:
     except ImportError as error:
         raise EmbeddedError(
             "jars_unavailable",
-            "Kafka's jars cannot be fetched: the package jgo is not installed "
-            "(pip install 'stepwatch[embedded]').",
+            "Kafka's jars cannot be fetched: the package jgo is not installed (pip install 'stepwatch[embedded]').",
         ) from error
     try:
         built = jgo.build(_ENDPOINT, cache_dir=scratch)

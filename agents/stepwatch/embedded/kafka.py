@@ -11,6 +11,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 from stepwatch.embedded import jars, ports
 from stepwatch.embedded.children import Child, spawn, tail
 from stepwatch.embedded.errors import EmbeddedError
@@ -196,8 +198,9 @@ class EmbeddedKafka:
         assert self._child is not None
         deadline = time.monotonic() + _START_S
         while self._child.ended() is None and time.monotonic() < deadline:
-            if answers(ports.HOST, self._port):
-                return self._child.ended() is None
+            # Another broker may have taken the port between our look and Kafka's, and answers in its stead.
+            if answers(ports.HOST, self._port) and _listens(self._child.pid, self._port):
+                return True
             time.sleep(0.03)
         return False
 
@@ -210,6 +213,15 @@ class EmbeddedKafka:
             f"Kafka {what}. Its last words, from {self.log}:\n{tail(self.log)}",
             retriable=status is None,
         )
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Whether it is this process that listens on the port."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
 
 
 def answers(host: str, port: int, timeout_s: float = 5.0) -> bool:

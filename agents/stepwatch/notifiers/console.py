@@ -34,9 +34,7 @@ class Console:
             environ: where NO_COLOR and TERM are looked up; colour is used on a terminal only.
         """
         self._stream = sys.stdout if stream is None else stream
-        self._coloured = (
-            self._stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-        )
+        self._coloured = self._stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
     def tell(self, notice: Notice) -> None:
         """Print one notice and flush it."""

@@ -62,9 +62,7 @@ class Loader:
         self._client = client
         known = client.server_settings
         self._settings = {
-            name: value
-            for name, value in INSERT_SETTINGS.items()
-            if name in known or name == "wait_end_of_query"
+            name: value for name, value in INSERT_SETTINGS.items() if name in known or name == "wait_end_of_query"
         }
 
     def load(self, table: str, rows: Sequence[bytes]) -> Loaded:
@@ -110,9 +108,7 @@ class Loader:
     def _insert(self, table: str, rows: Sequence[bytes]) -> Exception | None:
         """Insert, or the error that is the rows' own fault."""
         try:
-            self._client.raw_insert(
-                table, insert_block=b"\n".join(rows), settings=self._settings, fmt="JSONEachRow"
-            )
+            self._client.raw_insert(table, insert_block=b"\n".join(rows), settings=self._settings, fmt="JSONEachRow")
         except Exception as error:
             if trouble_of(error) is not Trouble.ROWS:
                 raise

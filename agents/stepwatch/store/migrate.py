@@ -104,9 +104,7 @@ def migrate(client: Client, database: str, migrations: Iterable[Migration] | Non
     """
     wanted = list(load_migrations() if migrations is None else migrations)
     name = quote_identifier(database)
-    if not client.command(
-        "SELECT count() FROM system.databases WHERE name = {name:String}", {"name": database}
-    ):
+    if not client.command("SELECT count() FROM system.databases WHERE name = {name:String}", {"name": database}):
         client.command(f"CREATE DATABASE IF NOT EXISTS {name}")
     client.database = database
     client.command(_STEPS)
