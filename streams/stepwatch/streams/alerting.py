@@ -33,6 +33,9 @@ UNVERIFIED_ACTION = "unverified_action"
 BLIND = "blind"
 SOURCE_SILENCE = "source_silence"
 
+COUNTED_KINDS = frozenset({UNVERIFIED_ACTION, BLIND, "denied_then_acted", "fresh_credential", "policy_gap"})
+"""Kinds whose members are deeds of their own: their number belongs into the title."""
+
 SEVERITY_ORDER = ("low", "medium", "high", "critical")
 
 
@@ -267,7 +270,7 @@ class Alerting:
             return None
         first = shown[0]
         alert.closes_us = max(alert.closes_us, *(member.closes_us for member in shown))
-        more = f" (and {len(inside) - 1} more)" if len(inside) > 1 else ""
+        more = f" (and {len(inside) - 1} more)" if len(inside) > 1 and alert.kind in COUNTED_KINDS else ""
         is_silence = alert.kind == SOURCE_SILENCE
         row = FastAlertRow(
             alert_id=alert.alert_id,

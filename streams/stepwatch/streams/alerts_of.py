@@ -153,6 +153,6 @@ def silence_member(silence: Silence, log_time_us: int) -> tuple[Alert, Member]:
         severity=SILENCE_SEVERITY,
         reason=silence.source,
         title=f"{silence.source}: {title}",
-        explanation=f"{explanation}; last sign of life {format_time(silence.since_us)}",
+        explanation=f"{explanation}; last sign of life {format_time(silence.since_us)[:19]}Z",
     )
     return alert, member
