@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from stepwatch.schemas.keys import partition_of
-from stepwatch.schemas.times import HOUR_US, MINUTE_US, SECOND_US, format_time
+from stepwatch.schemas.times import MINUTE_US, SECOND_US, format_time
 from stepwatch.streams.decode import body_hash, tie_hash
 from stepwatch.streams.replay import replay
 from tests.core.driver import T0_US, TOPICS, Driver, Row, an_event, sets_of
@@ -288,26 +287,3 @@ def test_records_below_the_position_are_no_copies_and_are_left_out() -> None:
     driver.take(TOPICS.actions, driver.log.records[TOPICS.actions])
     assert driver.counts["copies"] == 0
     assert not any(driver.effects.counts.values())
-
-
-def test_a_record_in_the_wrong_partition_is_a_dead_letter_and_is_judged_in_none() -> None:
-    home = partition_of(b"default/alice", 4)
-    wrong = Driver(POLICY, (home + 1) % 4, 4)
-    for action in (PAYOUT, VIEW):
-        wrong.send(TOPICS.actions, act(action, subject="00u1abc"))
-    wrong.evidence("stepup.verified", "v-1")
-    assert wrong.faults == [("misrouted", "subject")] * 3
-    assert wrong.rows == wrong.evidence_rows == []
-    assert stored(wrong).keys() <= {b"\0first"}
-    right = Driver(POLICY, home, 4)
-    right.send(TOPICS.actions, act(PAYOUT, subject="00u1abc"))
-    assert right.faults == []
-
-
-@pytest.mark.parametrize("name", ["stepwatch-first-arrival", "stepwatch-moves"])
-def test_headers_about_moves_change_neither_the_arrival_nor_the_place_of_a_record(name: str) -> None:
-    driver = Driver(POLICY)
-    header = (name, format_time(T0_US - HOUR_US).encode() if "arrival" in name else b"4")
-    driver.send(TOPICS.actions, act(VIEW), T0_US, headers=[header])
-    assert driver.verdict("a-1")["arrival"] == format_time(T0_US)
-    assert driver.faults == []

@@ -30,7 +30,7 @@ def test_ten_failures_in_five_minutes_are_guessing_itself_included() -> None:
     assert (found["severity"], found["reason"], found["actions"]) == ("high", "otp_guessing", ["f9"])
 
 
-def test_nine_failures_are_not() -> None:
+def test_nine_failures_are_not_guessing() -> None:
     assert guessing(*failures(9)) is None
 
 
@@ -38,7 +38,7 @@ def test_failures_of_one_challenge_all_count() -> None:
     assert guessing(*failures(10, challenge="ch")) is not None
 
 
-def test_only_failures_count() -> None:
+def test_only_failures_count_and_no_other_end() -> None:
     assert guessing(*failures(9), step("denied", "d", 10 * S), step("expired", "e", 11 * S)) is None
 
 

@@ -213,19 +213,8 @@ def faulty(rng: random.Random, event: Event) -> bytes:
     if choice == 1:
         event |= rng.choice([{"id": 5}, {"id": ""}, {"source": None}, {"type": "other.thing"}, {"type": 1}])
     elif choice == 2:
-        times = [
-            "2026-11-24T10:00:00",
-            "2026-13-24T10:00:00Z",
-            "2026-11-24 10:00:00Z",
-            "1969-12-31T23:59:59Z",
-            5,
-        ]
-        times += [
-            "2026-11-24T10:00:60Z",
-            "2262-01-01T00:00:00Z",
-            "2026-11-24T10:00:00.Z",
-            "2026-11-24T24:00:00Z",
-        ]
+        times = ["2026-11-24T10:00:00", "2026-13-24T10:00:00Z", "2026-11-24 10:00:00Z", "1969-12-31T23:59:59Z", 5]
+        times += ["2026-11-24T10:00:60Z", "2262-01-01T00:00:00Z", "2026-11-24T10:00:00.Z", "2026-11-24T24:00:00Z"]
         event |= rng.choice([{"time": time} for time in times] + [{"arrival": "soon"}, {"arrival": 7}])
     elif choice == 3:
         event |= {"arrival": ahead[0], "time": ahead[1]}
@@ -237,20 +226,8 @@ def faulty(rng: random.Random, event: Event) -> bytes:
     elif choice == 6:
         data |= rng.choice([{"client": {"ip": 5}}, {"client": "x"}, {"decision": {"policy": []}}, {"token": []}])
     else:
-        odd = [
-            {"amr": "otp"},
-            {"amr": ["otp", None]},
-            {"auth_time": "5"},
-            {"auth_time": True},
-            {"otp_step": "7"},
-        ]
-        odd += [
-            {"otp_step": 1.5},
-            {"tenant": "a b"},
-            {"tenant": 5},
-            {"resource": {"id": 1}},
-            {"credential": False},
-        ]
+        odd = [{"amr": "otp"}, {"amr": ["otp", None]}, {"auth_time": "5"}, {"auth_time": True}, {"otp_step": "7"}]
+        odd += [{"otp_step": 1.5}, {"tenant": "a b"}, {"tenant": 5}, {"resource": {"id": 1}}, {"credential": False}]
         odd += [{"auth_time": 1e12}, {"token": {"sub": 5}}, {"client": {"asn": [1]}}, {"amr": None}]
         data |= rng.choice(odd)
     return json.dumps(event, ensure_ascii=rng.random() < 0.5).encode()

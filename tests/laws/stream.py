@@ -5,11 +5,12 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from stepwatch.schemas.keys import partition_of, subject_key
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
 from stepwatch.streams.correlator import Correlator
 from stepwatch.streams.decode import ACTION, Event, Fault, Skipped, decode, tie_hash
-from stepwatch.streams.effects import Effects
+from stepwatch.streams.effects import Effects, Move
 from stepwatch.streams.moments import forget_from
 from stepwatch.streams.sets import PolicySets
 
@@ -25,7 +26,7 @@ class Record(NamedTuple):
     timestamp: int
     value: bytes | None
     key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def event_key(event: Event, sets: PolicySets) -> tuple[str, ...]:
@@ -118,15 +119,32 @@ class Outputs:
 class Reader:
     """One partition's task without Kafka: it reads, commits, dies and comes back."""
 
-    def __init__(self, sets: PolicySets, topics: dict[str, list[Record]]) -> None:
+    def __init__(
+        self, sets: PolicySets, topics: dict[str, list[Record]], partition: int = 0, partitions: int = 1
+    ) -> None:
         self.sets = sets
         self.topics = topics
+        self.partition = partition
+        self.partitions = partitions
         self.outputs = Outputs()
         self.correlator = self._correlator()
 
     def _correlator(self) -> Correlator:
         restored = list(self.outputs.state.items())
-        return Correlator(partition=0, partitions=1, topics=TOPICS, sets=self.sets, restored=restored)
+        return Correlator(
+            partition=self.partition, partitions=self.partitions, topics=TOPICS, sets=self.sets, restored=restored
+        )
+
+    @property
+    def last_ms(self) -> int:
+        """The broker's clock: the greatest append time of the partition."""
+        return max((record.timestamp for records in self.topics.values() for record in records), default=0)
+
+    def append(self, topic: str, record: Record) -> None:
+        """Append a record; its append time is never before the last one's."""
+        log = self.topics[topic]
+        last_ms = log[-1].timestamp if log else 0
+        log.append(record._replace(offset=len(log), timestamp=max(record.timestamp, last_ms)))
 
     def restart(self) -> None:
         """Only what was committed is left."""
@@ -140,8 +158,8 @@ class Reader:
             if records and self.correlator.positions.get(topic, 0) <= records[-1].offset
         ]
 
-    def read(self, topic: str, count: int, commit: bool = True) -> None:
-        """Take the next records of a topic; a batch that is not committed never was."""
+    def read(self, topic: str, count: int, commit: bool = True) -> list[Move]:
+        """Take the next records of a topic; a batch that is not committed never was, but for its moves."""
         start = self.correlator.positions.get(topic, 0)
         batch = [record for record in self.topics[topic] if record.offset >= start][:count]
         effects = self.correlator.take(topic, batch, 0)
@@ -149,6 +167,7 @@ class Reader:
             self.outputs.commit(effects)
         else:
             self.restart()
+        return effects.moves
 
     def pulse(self, log_time_ms: int) -> None:
         """Bring both log times to a moment."""
@@ -199,3 +218,52 @@ def open_alerts_of(outputs: Outputs) -> list[dict[str, Any]]:
         for last in (versions[-1] for versions in outputs.alerts.values())
         if last["state"] == "open" and last["kind"] != "source_silence"
     ]
+
+
+class Pair:
+    """Two partitions between which records are moved, each with its own reader."""
+
+    def __init__(self, sets: PolicySets, topics: dict[str, list[Record]], rng: random.Random) -> None:
+        self.sets = sets
+        self.rng = rng
+        self.readers = [Reader(sets, {topic: [] for topic in topics}, partition, 2) for partition in (0, 1)]
+        arrivals = [record.timestamp * 1000 for records in topics.values() for record in records]
+        # A move later than `accept_late` loses the first arrival: then the file would say something else.
+        may_move = bool(arrivals) and max(arrivals) - min(arrivals) + HOUR_MS * 1000 < sets.accept_late_max_us
+        for topic, records in topics.items():
+            for record in records:
+                self._place(topic, record, may_move)
+
+    def _place(self, topic: str, record: Record, may_move: bool) -> None:
+        outcome = decode(record.value or b"", record.timestamp * 1000)
+        if not isinstance(outcome, Event):
+            for reader in self.readers:
+                reader.append(topic, record)
+            return
+        subject = self.sets.at(outcome.time_us).canonical(outcome.tenant, outcome.subject)
+        home = partition_of(subject_key(outcome.tenant, subject), 2)
+        wrong = may_move and self.rng.random() < 0.4
+        self.readers[1 - home if wrong else home].append(topic, record)
+
+    def read_somehow(self, restarts: float) -> None:
+        """Read both to their ends in any order; what is moved is appended, and read in turn."""
+        while choices := [(reader, topic) for reader in self.readers for topic in reader.left()]:
+            reader, topic = self.rng.choice(choices)
+            moves = reader.read(topic, self.rng.choice((1, 2, 1000)), commit=self.rng.random() >= restarts)
+            for move in moves:
+                target = self.readers[move.partition]
+                delay_ms = self.rng.choice((0, 0, 1, 60_000))
+                target.append(
+                    move.topic, Record(0, reader.last_ms + delay_ms, move.value, move.key, tuple(move.headers))
+                )
+
+    def finish(self) -> Outputs:
+        """Read on past every close; the outputs of both."""
+        self.read_somehow(0.0)
+        for reader in self.readers:
+            reader.finish()
+        outputs = Outputs()
+        for reader in self.readers:
+            outputs.rows.update(reader.outputs.rows)
+            outputs.alerts.update(reader.outputs.alerts)
+        return outputs

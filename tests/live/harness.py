@@ -61,7 +61,7 @@ class Worker:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [sys.executable, "-m", *module.split()],
                 cwd=ROOT,
                 env=environment(settings, **env),
                 stdout=out,

@@ -16,9 +16,10 @@ from aiokafka import AIOKafkaProducer
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.keys import partition_of, subject_key
-from stepwatch.schemas.times import SECOND_US, format_time
+from stepwatch.schemas.times import HOUR_US, SECOND_US, format_time
 from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode
 from stepwatch.streams.replay import replay
+from stepwatch.streams.routing import first_arrival
 from stepwatch.streams.sets import PolicySets, load_files
 from tests.live.harness import Worker, new_settings, read, until, with_topics
 
@@ -45,7 +46,7 @@ class Role(Worker):
     """A process of one role, as the console starts it."""
 
     def __init__(self, settings: Settings, log: Path, role: str) -> None:
-        super().__init__(settings, log, module=f"tests.live.{role}_role")
+        super().__init__(settings, log, module=f"stepwatch.cli.main {role}")
 
 
 async def new_road(kafka: str, tmp: Path, **changes: Any) -> Settings:
@@ -153,13 +154,17 @@ async def play(settings: Settings, town: Town, count: int) -> None:
 
 
 async def inputs(settings: Settings) -> list[tuple[Any, int]]:
-    """(record, arrival us) of both inputs: in a partition the greatest append time up to and including it."""
+    """(record, arrival us) of both inputs: in a partition the greatest append time up to and including it.
+
+    A record that was moved keeps its first arrival.
+    """
     found = []
     for topic in (settings.topics.actions, settings.topics.authentications):
         log_times: Counter[int] = Counter()
         for record in await read(settings, topic):
             log_times[record.partition] = max(log_times[record.partition], record.timestamp * 1000)
-            found.append((record, log_times[record.partition]))
+            arrival_us = first_arrival(record.headers, log_times[record.partition], 24 * HOUR_US)
+            found.append((record, arrival_us))
     return found
 
 

@@ -148,12 +148,20 @@ def test_a_backlog_with_two_hours_of_log_time_between_the_topics_is_judged_as_by
 
 
 async def _lay_down(
-    settings: Settings, topic: str, partition: int, bodies: list[tuple[str, bytes, bytes]], family: str, at_ms: int
+    settings: Settings,
+    topic: str,
+    partition: int,
+    bodies: list[tuple[str, bytes, bytes]],
+    family: str,
+    at_ms: int | None,
+    *,
+    wrong: bool = False,
 ) -> None:
+    """Append the bodies of one family that belong into a partition; `wrong`: those that do not."""
     mine = [
         (key, body)
         for its, key, body in bodies
-        if its == family and partition_of(key, settings.partitions) == partition
+        if its == family and (partition_of(key, settings.partitions) == partition) != wrong
     ]
     await produce(settings, topic, partition, mine, at_ms=at_ms)
 
@@ -186,22 +194,32 @@ def test_the_largest_events_go_the_whole_road(kafka: str, tmp_path: Path) -> Non
     asyncio.run(story())
 
 
-def test_a_record_in_the_wrong_partition_is_a_dead_letter_that_keeps_its_bytes(kafka: str, tmp_path: Path) -> None:
+def test_a_record_in_the_wrong_partition_is_moved_to_the_right_one_and_judged_there(kafka: str, tmp_path: Path) -> None:
+    """By its subject's alias as the key, and by another partitioner; with kills of the worker in between."""
+
     async def story() -> None:
         settings = await new_road(kafka, tmp_path)
-        _, key, body = next(one for one in iter(Town(4, now_us()).one, None) if one[0] == "action")
-        wrong = 1 - partition_of(key, settings.partitions)
-        await produce(settings, settings.topics.actions, wrong, [(key, body)])
+        town = Town(4, now_us())
+        bodies = [town.one() for _ in range(600)]
+        for topic, family in ((settings.topics.actions, "action"), (settings.topics.authentications, "authentication")):
+            for partition in range(settings.partitions):
+                await _lay_down(settings, topic, partition, bodies, family, None, wrong=True)
         worker = Role(settings, tmp_path / "log", "correlate")
+        for _ in range(2):
+            await asyncio.sleep(2)
+            worker.kill()
+            said_before = len(worker.said)
+            worker = Role(settings, tmp_path / "log", "correlate")
+        rows = await until_judged(settings)
+        assert_revisions_without_gap(rows)
 
-        async def refused() -> Any:
-            return await read(settings, settings.topics.dead_letters)
+        async def took_over() -> bool:
+            return worker.said[said_before:].count("took over") == settings.partitions
 
-        (letter,) = await until(refused, 30, "the dead letter")
-        headers = {name: value.decode() for name, value in letter.headers}
-        assert (letter.key, letter.value, letter.partition) == (key, body, wrong)
-        assert headers["error"].startswith("misrouted")
-        assert json.loads(body)["subject"]
+        await until(took_over, 30, "the last take-over")
+        letters = [dict(record.headers) for record in await read(settings, settings.topics.dead_letters)]
+        assert not [letter for letter in letters if letter["error"].startswith(b"misrouted")]
+        assert {row["kafka_partition"] for row in rows} == {0, 1}
         assert worker.stop() == 0, worker.said
 
     asyncio.run(story())

@@ -11,6 +11,7 @@ import pytest
 from stepwatch.agents.errors import TransactionFailed
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.transaction import BATCH_BYTES_MAX, Transaction
+from stepwatch.schemas.topics import ROW_BYTES_MAX
 from stepwatch.streams.effects import DeadLetter, Effects
 from tests.live.harness import new_settings, read, with_topics
 
@@ -86,7 +87,7 @@ def test_a_record_that_the_broker_refuses_fails_the_whole_batch_and_not_in_silen
         settings, transaction = await opened(kafka, tmp_path)
         effects = Effects()
         effects.audit = [(b"default/alice", b'{"row":1}')]
-        effects.state = [(b"fact", os.urandom(1_200_000))]
+        effects.state = [(b"fact", os.urandom(ROW_BYTES_MAX + 1))]
         with pytest.raises(TransactionFailed, match="MessageSizeTooLarge"):
             await transaction.commit(effects)
         await transaction.close()

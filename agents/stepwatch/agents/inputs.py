@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -18,11 +18,13 @@ from stepwatch.agents.errors import NotCoPartitioned
 from stepwatch.agents.feeder import Feeder
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import FRAMEWORK, get_logger
+from stepwatch.agents.moves import send_moves
 from stepwatch.agents.policies import PolicyService
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.takeover import Build, take_over
 from stepwatch.agents.task import Batch, PartitionTask
 from stepwatch.agents.topics import require_topics, retention_needed_ms
+from stepwatch.streams.effects import Move
 
 log = get_logger(__name__)
 _TAKEOVERS_AT_ONCE = 4
@@ -195,7 +197,13 @@ class InputService(Service):
             tps.append(TopicPartition(topic, partition))
             consumer.seek(tps[-1], offset)
         consumer.resume(*tps)
-        return PartitionTask(self._settings, owned.transaction, owned.correlator, self._policies.fresh)
+        return PartitionTask(
+            self._settings, owned.transaction, owned.correlator, self._policies.fresh, self._send_moves
+        )
+
+    async def _send_moves(self, moves: Sequence[Move]) -> None:
+        assert self._producer is not None, "it is opened before the first partition is taken over"
+        await send_moves(self._settings, self._producer, moves)
 
     def _taken_over(self) -> None:
         if all(owner.task is not None for owner in self._owners.values()):

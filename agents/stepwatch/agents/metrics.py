@@ -16,6 +16,7 @@ LATE_EVIDENCE = Counter(
     "stepwatch_late_evidence", "Evidence that arrived after an action that it speaks of had closed."
 )
 SKIPPED = Counter("stepwatch_skipped", "Events of a type of ours that this version does not know.", ["type"])
+MOVED = Counter("stepwatch_moved", "Records moved to the partition where they belong.")
 COUNTED = Counter("stepwatch_counted", "Other things that the correlator counts.", ["what"])
 PULSES = Counter("stepwatch_pulses", "Pulses written into quiet partitions.", ["topic"])
 TRANSACTIONS = Counter("stepwatch_transactions", "Transactions committed.")
@@ -40,6 +41,7 @@ _LABELS_MAX = 100
 """Of one metric: a producer chooses the types that are skipped, and each label is kept for ever."""
 _seen: dict[str, set[str]] = {}
 _LABELLED = {"verdicts": VERDICTS, "alerts": ALERTS, "dead_letters": DEAD_LETTERS, "skipped": SKIPPED}
+_PLAIN = {"late_evidence": LATE_EVIDENCE, "moved": MOVED}
 
 
 def add_counts(counts: Mapping[str, int]) -> None:
@@ -54,8 +56,8 @@ def add_counts(counts: Mapping[str, int]) -> None:
             continue  # the task counts them by topic
         if label and family in _LABELLED:
             _LABELLED[family].labels(_bounded(family, label)).inc(increment)
-        elif name == "late_evidence":
-            LATE_EVIDENCE.inc(increment)
+        elif name in _PLAIN:
+            _PLAIN[name].inc(increment)
         else:
             COUNTED.labels(name).inc(increment)
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from stepwatch.agents import metrics
 from stepwatch.agents.logs import get_logger
+from stepwatch.agents.moves import SendMoves
 from stepwatch.agents.pulse import Pulse, Waits
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.transaction import Transaction
@@ -64,9 +65,10 @@ class PartitionTask:
     1. wait for a batch; take what else has come, up to 20,000 records;
     2. wait while it is not known whether a newer policy set applies (contract section 4);
     3. `correlator.take` each batch, which drops what lies below the input position;
-    4. commit all effects in one transaction; where nothing but positions moved, that may wait for
+    4. send the records that belong elsewhere to their partitions, and wait until Kafka has them;
+    5. commit all effects in one transaction; where nothing but positions moved, that may wait for
        `position_events` records or `position_ms`;
-    5. acknowledge the batches, whatever happened.
+    6. acknowledge the batches, whatever happened.
     An exception ends the process: memory is ahead of the log.
     """
 
@@ -76,6 +78,7 @@ class PartitionTask:
         transaction: Transaction,
         correlator: CorrelatorLike,
         policies_fresh: Callable[[], Awaitable[None]],
+        send_moves: SendMoves,
     ) -> None:
         """A task that owns an opened transaction.
 
@@ -84,6 +87,7 @@ class PartitionTask:
             transaction: opened and swept.
             correlator: restored.
             policies_fresh: returns once the policies are known to be up to date.
+            send_moves: appends records to the partitions where they belong.
         """
         self._settings = settings
         self.partition = transaction.partition
@@ -91,6 +95,7 @@ class PartitionTask:
         self.pulse = Pulse(self.partition, settings.topics, correlator, every_s=settings.pulse_ms / 1000)
         self._transaction = transaction
         self._policies_fresh = policies_fresh
+        self._send_moves = send_moves
         self._queue: asyncio.Queue[Batch] = asyncio.Queue()
         self._owed: dict[bytes, bytes | None] = {}
         self._owed_records = 0
@@ -169,6 +174,8 @@ class PartitionTask:
             self.pulse.read(batch.topic, at_end=batch.at_end)
             self._measure_lag(batch)
             count += len(batch.records)
+        if effects.moves:
+            await self._send_moves(effects.moves)
         await self._commit(effects, count)
         for batch in batches:
             self._records_in[batch.topic].inc(len(batch.records))
@@ -214,6 +221,7 @@ def _add(all_effects: Effects, effects: Effects) -> None:
     all_effects.evidence += effects.evidence
     all_effects.alerts += effects.alerts
     all_effects.dead_letters += effects.dead_letters
+    all_effects.moves += effects.moves
     all_effects.state += effects.state
     for name, by in effects.counts.items():
         all_effects.count(name, by)

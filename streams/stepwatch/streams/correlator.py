@@ -8,7 +8,6 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from stepwatch.schemas import cloudevents
-from stepwatch.schemas.keys import partition_of, subject_key
 from stepwatch.schemas.responses import Response
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
@@ -18,10 +17,11 @@ from stepwatch.streams.copies import Seen
 from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode
 from stepwatch.streams.effects import DeadLetter, Effects
 from stepwatch.streams.forgetting import forget_alerts, forget_items
-from stepwatch.streams.limits import ERROR_CHARS_MAX, SUBJECTS_CACHED_MAX
+from stepwatch.streams.limits import ERROR_CHARS_MAX, MOVES_MAX, TYPE_CHARS_MAX
 from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns.source_silence import next_silence_us
+from stepwatch.streams.routing import Router, first_arrival
 from stepwatch.streams.rows import Coordinates, plain_rest
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.settling import settle, settle_alerts
@@ -42,7 +42,7 @@ class InputRecord(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 class Correlator:
@@ -50,7 +50,7 @@ class Correlator:
 
     Args:
         partition: its number.
-        partitions: how many there are; a record whose subject belongs to another one is misrouted.
+        partitions: how many there are; a record whose subject belongs to another one is moved there.
         topics: names of the inputs.
         sets: policy sets, at least one.
         restored: (key, value) records of its state topic; the same effects follow as if it had never stopped.
@@ -66,11 +66,10 @@ class Correlator:
         restored: Iterable[tuple[bytes, bytes | None]] = (),
     ) -> None:
         self.partition = partition
-        self.partitions = partitions
         self.topics = topics
         self.known = Partition(sets)
         self.logs = state.restore(self.known, restored)
-        self._routes: dict[SubjectKey, int] = {}
+        self._router = Router(partitions)
         self._note_log_times()
 
     @property
@@ -172,6 +171,8 @@ class Correlator:
             except ValueError as error:
                 self._dead_letter(topic, record, arrival_us, "unreadable", Fault("json", str(error)))
                 return
+        if record.headers:
+            arrival_us = first_arrival(record.headers, arrival_us, known.sets.accept_late_max_us)
         outcome = decode(value, arrival_us, ACTION if is_action else AUTHENTICATION)
         if isinstance(outcome, Event):
             self._accept(topic, record, outcome)
@@ -180,16 +181,15 @@ class Correlator:
             if outcome.source != PULSE_SOURCE:
                 intake.hear(known, outcome)
         elif isinstance(outcome, Skipped):
-            known.effects.count("skipped")
+            known.effects.count(f"skipped.{outcome.type[:TYPE_CHARS_MAX]}")
         else:
             self._dead_letter(topic, record, arrival_us, "invalid", outcome)
 
     def _accept(self, topic: str, record: InputRecord, event: Event) -> None:
         known = self.known
         subject = (event.tenant, known.sets.at(event.time_us).canonical(event.tenant, event.subject))
-        if self._partition_of(subject) != self.partition:
-            fault = Fault("subject", f"{subject[0]}/{subject[1]} belongs to another partition")
-            self._dead_letter(topic, record, event.arrival_us, "misrouted", fault)
+        if self._router.partition_of(subject) != self.partition:
+            self._move(topic, record, event.arrival_us, subject)
             return
         what = intake.accept(known, event, subject, Coordinates(topic, self.partition, record.offset))
         if what is Seen.COPY:
@@ -198,13 +198,14 @@ class Correlator:
             fault = Fault("id", f"{event.id!r} of {event.source} was seen with another body")
             self._dead_letter(topic, record, event.arrival_us, "conflict", fault)
 
-    def _partition_of(self, subject: SubjectKey) -> int:
-        number = self._routes.get(subject)
-        if number is None:
-            if len(self._routes) >= SUBJECTS_CACHED_MAX:
-                self._routes.clear()
-            number = self._routes[subject] = partition_of(subject_key(*subject), self.partitions)
-        return number
+    def _move(self, topic: str, record: InputRecord, arrival_us: int, subject: SubjectKey) -> None:
+        move = self._router.move(topic, subject, record.value, record.headers, arrival_us)
+        if move is None:
+            fault = Fault("subject", f"{subject[0]}/{subject[1]} belongs elsewhere, and it was moved {MOVES_MAX} times")
+            self._dead_letter(topic, record, arrival_us, "misrouted", fault)
+            return
+        self.known.effects.moves.append(move)
+        self.known.effects.count("moved")
 
     def _respond(self, topic: str, record: InputRecord, arrival_us: int) -> None:
         try:

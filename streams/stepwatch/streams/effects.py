@@ -13,20 +13,33 @@ class DeadLetter(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
+class Move(NamedTuple):
+    """A record that lies in a wrong partition, as it is appended to the right one of its topic."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+
 class Effects:
     """Everything that one batch causes. `audit`, `evidence` and `alerts` hold (key, JSON row) pairs.
+
+    `moves` go out before the transaction of all else: a copy after a crash changes nothing, a loss would.
 
     `alerts` and `state` may hold tombstones (value None). `counts` are increments of metrics by name; a name may
     carry one label after a dot (`verdicts.unverified`).
     """
 
-    __slots__ = ("alerts", "audit", "counts", "dead_letters", "evidence", "state")
+    __slots__ = ("alerts", "audit", "counts", "dead_letters", "evidence", "moves", "state")
 
     def __init__(self) -> None:
         self.audit: list[tuple[bytes, bytes]] = []
         self.evidence: list[tuple[bytes, bytes]] = []
         self.alerts: list[tuple[bytes, bytes | None]] = []
         self.dead_letters: list[DeadLetter] = []
+        self.moves: list[Move] = []
         self.state: list[tuple[bytes, bytes | None]] = []
         self.counts: dict[str, int] = {}
 
@@ -44,5 +57,6 @@ class Effects:
     def __repr__(self) -> str:
         return (
             f"Effects(audit={len(self.audit)}, evidence={len(self.evidence)}, alerts={len(self.alerts)}, "
-            f"dead_letters={len(self.dead_letters)}, state={len(self.state)}, counts={self.counts})"
+            f"dead_letters={len(self.dead_letters)}, moves={len(self.moves)}, state={len(self.state)}, "
+            f"counts={self.counts})"
         )

@@ -111,7 +111,7 @@ class Action(msgspec.Struct, array_like=True):
         counts: its outcome is `success` or `unknown`: it uses a verification up and can raise an alert.
         too_late: it arrived more than `accept_late` after its time.
         grace_end_us, closes_us: the moments of waiting and of finality, in arrivals.
-        row: the columns of its audit row that no verdict changes; None once it has closed.
+        row: the columns of its audit row that no verdict changes, for revisions.
         proof: the proof that it chose: once closed the final one, before the last judged.
     """
 

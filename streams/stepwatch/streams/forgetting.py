@@ -5,11 +5,16 @@ from __future__ import annotations
 from stepwatch.streams.alerting import RESOLVED
 from stepwatch.streams.facts import Action, Fact, Remembered
 from stepwatch.streams.ledger import Ledger
+from stepwatch.streams.limits import ALERT_EXPIRES_US
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.partition import Partition
+from stepwatch.streams.patterns import EVIDENCE_PATTERNS, denied_then_acted, fresh_credential
 from stepwatch.streams.settling import alert_key
 from stepwatch.streams.state import drop, drop_alert
 from stepwatch.streams.waiting import SubjectKey
+
+ANCHORED = (*(pattern.name for pattern in EVIDENCE_PATTERNS), denied_then_acted.NAME, fresh_credential.NAME)
+"""Patterns whose anchors are remembered while they hold."""
 
 
 def forget_items(partition: Partition) -> None:
@@ -41,6 +46,8 @@ def _forget(partition: Partition, subject: SubjectKey, ledger: Ledger, item: Fac
         ledger.forget_action(item.key)
     else:
         del ledger.remembered[item.key]
+    for pattern in ANCHORED:
+        partition.anchored.discard((pattern, (subject, item.key)))
     drop(partition.writes, subject, item)
 
 
@@ -65,6 +72,9 @@ def forget_alerts(partition: Partition) -> None:
                 partition.alert_moments.add(alert_moment(alert), (tenant, subject_id), "", alert_id)
         elif (again_us := alert_forget_from(partition.sets, alert)) > moment_us:
             partition.alert_moments.add(again_us, (tenant, subject_id), "", alert_id)
+        elif alert_id in partition.silent.values():
+            # It expired, but the source is still silent: without it, that would look like a new silence.
+            partition.alert_moments.add(moment_us + ALERT_EXPIRES_US, (tenant, subject_id), "", alert_id)
         else:
             drop_alert(partition.writes, standing)
             partition.effects.alerts.append((alert_key(alert), None))

@@ -100,12 +100,40 @@ def accept(partition: Partition, event: Event, subject: SubjectKey, where: Coord
         Whether it is new; a copy and a conflict change nothing.
     """
     what = seen(event, partition.ledgers.get(subject))
-    if what is Seen.NEW:
-        if event.family == ACTION:
-            _accept_action(partition, event, subject, where)
-        else:
-            _accept_evidence(partition, event, subject, where)
+    if what is Seen.CONFLICT:
+        return what
+    if event.arrival_us < partition.both_us:
+        # Only a moved record comes so late: what it may concern may have closed already.
+        earliest_us = partition.stragglers.get(subject, event.arrival_us)
+        partition.stragglers[subject] = min(earliest_us, event.arrival_us)
+    if what is Seen.COPY:
+        _arrive_earlier(partition, event, subject)
+    elif event.family == ACTION:
+        _accept_action(partition, event, subject, where)
+    else:
+        _accept_evidence(partition, event, subject, where)
     return what
+
+
+def _arrive_earlier(partition: Partition, event: Event, subject: SubjectKey) -> None:
+    """A copy that was moved here may have arrived first, somewhere else: then that is the event's arrival."""
+    ledger = partition.ledgers[subject]
+    key = (event.source, event.id)
+    known = ledger.kept.get(key) if event.family == ACTION else ledger.facts.get(key)
+    if known is None or event.arrival_us >= known.arrival_us:
+        return
+    if isinstance(known, Action):
+        earlier_us = known.arrival_us - event.arrival_us
+        requirement = partition.sets.judging(known.set_digest, known.time_us).requirements[known.policy]
+        known.grace_end_us -= earlier_us
+        known.closes_us -= earlier_us
+        known.too_late = event.arrival_us - known.time_us > requirement.accept_late_us
+        known.row.arrival, known.row.closes_at = format_time(event.arrival_us), format_time(known.closes_us)
+        if not known.closed:
+            partition.closing.add(known.closes_us, subject, *key)
+    known.arrival_us = event.arrival_us
+    partition.news.setdefault(subject, []).append(known)
+    state.save(partition.writes, subject, known)
 
 
 def hear(partition: Partition, heartbeat: Heartbeat) -> None:

@@ -6,7 +6,8 @@ counts. For an action itself that is its close; for an earlier action that `max_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from stepwatch.schemas import events as ev
@@ -59,7 +60,7 @@ class Case:
         judge: for `max_uses`, which asks about other actions.
     """
 
-    __slots__ = ("action", "horizon_us", "judge", "ledger", "policy_set", "requirement")
+    __slots__ = ("action", "horizon_us", "judge", "ledger", "policy_set", "requirement", "used")
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Case:
         self.ledger = ledger
         self.horizon_us = horizon_us
         self.judge = judge
+        self.used: Counter[Proof | None] | None = None
 
     def candidates(self) -> list[Fact]:
         """Verifications of an accepted kind that fall into the look-back and not after the skew, greatest first."""
@@ -167,7 +169,7 @@ def context_mismatch(case: Case, fact: Fact) -> bool:
 def over_used(case: Case, fact: Fact) -> bool:
     """With `max_uses`, so many earlier actions chose the same proof already."""
     limit = case.requirement.max_uses
-    return limit is not None and case.judge.uses(case, fact.proof) >= limit
+    return limit is not None and case.judge.uses(case)[fact.proof] >= limit
 
 
 FILTERS: tuple[tuple[str, Callable[[Case, Fact], bool]], ...] = tuple(
@@ -309,21 +311,22 @@ class Judge:
             self._choices[known] = chosen.proof if chosen is not None else None
         return self._choices[known]
 
-    def uses(self, case: Case, proof: Proof) -> int:
-        """How many earlier actions of the same policy chose this proof, each as it stood."""
+    def uses(self, case: Case) -> Counter[Proof | None]:
+        """How many earlier actions of the same policy chose which proof, each as it stood."""
+        if case.used is None:
+            case.used = Counter(
+                self.choice(earlier, case.ledger, min(case.horizon_us, earlier.closes_us))
+                for earlier in self._earlier(case)
+            )
+        return case.used
+
+    def _earlier(self, case: Case) -> Iterator[Action]:
         action = case.action
-        used = 0
         for earlier in between(case.ledger.actions, action.time_us - case.requirement.lookback_us, action.time_us):
             if earlier.order >= action.order:
-                break
-            if (
-                earlier.counts
-                and earlier.policy == action.policy
-                and earlier.arrival_us <= case.horizon_us
-                and self.choice(earlier, case.ledger, min(case.horizon_us, earlier.closes_us)) == proof
-            ):
-                used += 1
-        return used
+                return
+            if earlier.counts and earlier.policy == action.policy and earlier.arrival_us <= case.horizon_us:
+                yield earlier
 
     def fair_from(self, case: Case) -> int | None:
         """The arrival from which `unverified` is fair: every source with `silent_after` has given a sign of life.

@@ -24,6 +24,13 @@ SUBJECTS_CACHED_MAX: Final = 100_000
 SOURCES_HEARD_MAX: Final = 1_000
 """Sources whose heartbeats are kept: about 5 kB each; a name that nobody lists may be anybody's invention."""
 
+MOVES_MAX: Final = 3
+"""Moves of one record before it is a dead letter: workers of different policies would pass it on for ever."""
+
+SIGNS_MAX: Final = 256
+"""Intervals of signs of one source and window: only a feed slower than its `silent_after` makes so many. The oldest go:
+whether there was a sign in the window of an open action, the later ones say as well."""
+
 ALERT_ACTIONS_MAX: Final = 100
 """Ids of members that an alert names (contract section 7)."""
 
@@ -32,6 +39,9 @@ ALERT_ACTIONS_BYTES_MAX: Final = 256 * 1024
 
 ERROR_CHARS_MAX: Final = 1000
 """Characters of a dead letter's error: it may quote what a producer sent."""
+
+TYPE_CHARS_MAX: Final = 100
+"""Characters of a type that we do not know, as a metric shows it."""
 
 ALERT_EXPIRES_US: Final = 30 * DAY_US
 """An alert left open so long after its last change is resolved by `expired` (contract section 7)."""

@@ -17,15 +17,15 @@ import msgspec
 
 from stepwatch.schemas.times import SECOND_US
 from stepwatch.streams.decode import Heartbeat
-from stepwatch.streams.limits import SOURCES_HEARD_MAX
+from stepwatch.streams.limits import SIGNS_MAX, SOURCES_HEARD_MAX
 
 Interval = list[int]
 """[first, last]: arrivals of the first and the last sign of it, both in microseconds."""
 Window = tuple[str, int]
 """(source, silent_after_us)."""
 
-LADDER_US = tuple(SECOND_US << step for step in range(18))
-"""1 s to 36 h, each twice the one before: what a window that is named later starts from."""
+LADDER_US = tuple(32 * SECOND_US << step for step in range(13))
+"""32 s to 36 h, each twice the one before: what a window that is named later starts from."""
 
 
 class Feed(msgspec.Struct, array_like=True):
@@ -81,6 +81,8 @@ class Liveness:
         for silent_after_us, intervals in feed.signs.items():
             if heartbeat.lag_us <= silent_after_us:
                 _insert(intervals, heartbeat.arrival_us, silent_after_us)
+                if len(intervals) > SIGNS_MAX:
+                    del intervals[0]
                 is_sign = True
         return is_sign
 

@@ -31,6 +31,8 @@ class Partition:
         silent: source -> id of its open `source_silence` alert.
         news: what the batch at hand has added, by subject.
         again: actions that the batch at hand must judge again for another reason.
+        stragglers: subjects of records that were moved here after what they may concern had closed, with the
+            earliest arrival of these.
         decided_at: the wall clock of the batch at hand, as rows show it.
         plain_rest: what its rows of actions that no policy matches have in common.
         writes: what the batch at hand changes in the state topic; the last word on a key counts.
@@ -55,6 +57,7 @@ class Partition:
         self.silent: dict[str, str] = {}
         self.news: dict[SubjectKey, list[Fact | Action]] = {}
         self.again: dict[SubjectKey, set[Key]] = {}
+        self.stragglers: dict[SubjectKey, int] = {}
         self.writes: dict[bytes, bytes | None] = {}
         self.effects = Effects()
         self.decided_at = ""

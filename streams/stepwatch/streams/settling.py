@@ -25,7 +25,8 @@ def settle(partition: Partition) -> None:
     partition.judge.forget_choices()
     for subject, news in partition.news.items():
         _settle_news(partition, subject, news)
-    for subject, keys in partition.again.items():
+    # Sorted, so that a batch done again after a restart says the same in the same order.
+    for subject, keys in sorted(partition.again.items()):
         ledger = partition.ledgers.get(subject)
         touched = [ledger.open[key] for key in keys if key in ledger.open] if ledger is not None else []
         for action in sorted(touched, key=lambda action: action.order):
@@ -34,6 +35,9 @@ def settle(partition: Partition) -> None:
     partition.news.clear()
     partition.again.clear()
     close(partition)
+    for subject, arrival_us in partition.stragglers.items():
+        _judge_closed(partition, subject, arrival_us)
+    partition.stragglers.clear()
     partition.judge.forget_choices()
 
 
@@ -114,18 +118,41 @@ def _cause(before: Published | None, decision: Decision) -> str:
 
 def close(partition: Partition) -> None:
     """Say the last word on every action whose close both inputs have passed, in the order of their closes."""
-    for _, tenant, subject_id, source, event_id in partition.closing.passed(partition.both_us):
+    for moment_us, tenant, subject_id, source, event_id in partition.closing.passed(partition.both_us):
         subject, key = (tenant, subject_id), (source, event_id)
-        ledger = partition.ledgers[subject]
-        action = ledger.open[key]
-        decision = consider(partition, ledger, subject, action, final=True)
-        action.proof = decision.chosen.proof if decision.chosen is not None else None
+        ledger = partition.ledgers.get(subject)
+        action = ledger.open.get(key) if ledger is not None else None
+        if ledger is None or action is None or action.closes_us != moment_us:
+            continue  # an earlier arrival came to light meanwhile, and with it an earlier close
+        _conclude(partition, ledger, subject, action)
         action.closed = True
-        action.row = None
         del ledger.open[key]
-        partition.blind.discard((subject, key))
         partition.going.add(forget_from(partition.sets, action.time_us, action.arrival_us), subject, *key)
         state.save(partition.writes, subject, action)
+
+
+def _conclude(partition: Partition, ledger: Ledger, subject: SubjectKey, action: Action) -> None:
+    decision = consider(partition, ledger, subject, action, final=True)
+    partition.blind.discard((subject, action.key))
+    action.proof = decision.chosen.proof if decision.chosen is not None else None
+
+
+def _judge_closed(partition: Partition, subject: SubjectKey, arrival_us: int) -> None:
+    """A record was moved here late: what it may concern is judged once more, though it has closed.
+
+    Nobody is told of a verdict before all that counts for it was read (the law, section 5); a record on its way from a
+    wrong partition is all that can come after a close. In the order of closes, as they were closed.
+    """
+    ledger = partition.ledgers.get(subject)
+    closed = [] if ledger is None else [a for a in ledger.actions if a.closed and a.closes_us >= arrival_us]
+    partition.judge.forget_choices()
+    for action in sorted(closed, key=lambda action: (action.closes_us, action.order)):
+        assert ledger is not None
+        proof = action.proof
+        _conclude(partition, ledger, subject, action)
+        if action.proof != proof:
+            partition.judge.forget_choices()
+            state.save(partition.writes, subject, action)
 
 
 def alert_key(alert: Alert) -> bytes:
