@@ -1,0 +1,1 @@
+"""How fast one worker is beside a bare loop, and where the time goes: `make bench`."""
