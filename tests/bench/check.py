@@ -1,176 +1,165 @@
-"""The verdicts against what a dictionary pass over the events says, which shares no code with the core."""
+"""Whether the measured worker was right: exactly one current verdict for every action, and those of `replay`."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stepwatch.agents.settings import Settings
-from tests.bench import data
+from stepwatch.schemas.times import format_time
+from stepwatch.streams.replay import replay
+from stepwatch.streams.sets import PolicySets, build_set
+from tests.bench.data import POLICY, SUBJECTS, ticks
+from tests.bench.fill import Filled
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SKEW_US = 5_000_000
-_MAX_AGE_US = 300_000_000
-_METHODS = {"hwk", "otp"}
-_SHOWN = 3
+REPLAYED_MAX = 60_000
+"""Input records that `replay` judges once more, of as many whole subjects as that is: it holds them all in memory."""
+_FETCH_BYTES = 8 << 20
 
-
-class Due(NamedTuple):
-    """What an action must come out as; `verification` and `age_ms` where it is verified."""
-
-    verdict: str
-    verification: str = ""
-    age_ms: int | None = None
+Verdict = tuple[str, str, str, str | None]
+"""(verdict, reason, policy, verification)."""
 
 
-class Row(msgspec.Struct, gc=False):
-    """What of an audit row is compared."""
-
+class _Row(msgspec.Struct, gc=False):
+    subject: str
     action_id: str
     revision: int
     verdict: str
+    reason: str
+    policy: str
     verification: str
-    verification_age_ms: int | None
+    kafka_partition: int
+    kafka_offset: int
 
 
-class Result(NamedTuple):
-    """What was found.
+@dataclass(slots=True)
+class Checked:
+    """What the check looked at, and what is wrong.
 
     Attributes:
-        problems: one line for each kind of difference, with the first ids; empty: none.
-        verdicts: current verdicts by kind.
-        audit_rows, audit_bytes: of topic `audit`.
-        revised: actions of more than one revision.
+        actions: with exactly one current verdict.
+        replayed: of them, those whose verdict was compared with that of `replay`.
+        verdicts: how many of each.
+        faults: the first few, in words; empty: all is right.
     """
 
-    problems: list[str]
-    verdicts: Counter[str]
-    audit_rows: int
-    audit_bytes: int
-    revised: int
+    actions: int = 0
+    replayed: int = 0
+    verdicts: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
 
 
-class Truth:
-    """Every event of the stream, as far as a verdict depends on it."""
+class _Audit:
+    """The rows of topic `audit`, as far as the check needs them."""
 
-    def __init__(self) -> None:
-        self.plain: Counter[str] = Counter()
-        self.events = 0
-        self._policed: dict[str, tuple[int, str, str]] = {}
-        self._proofs: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-        self.proofs: set[str] = set()
+    def __init__(self, filled: Filled, every: int) -> None:
+        self.rows_of = bytearray(filled.count)
+        """Number of an action -> its rows, at most 255."""
+        self.revisions: dict[int, list[int]] = {}
+        """Of policed actions."""
+        self.current: dict[str, tuple[int, Verdict]] = {}
+        """Of the sampled subjects: action id -> (revision, verdict)."""
+        self.verdicts: dict[int, str] = {}
+        self.plain = 0
+        self.twice = 0
+        self._every = every
+        self._where: set[int] = set()
 
-    def see(self, body: bytes) -> None:
-        """Take one event in; copies change nothing."""
-        self.events += 1
-        event = msgspec.json.decode(body)
-        said = event["data"]
-        if event["type"] != "stepwatch.action.performed":
-            self.proofs.add(event["id"])
-            if _METHODS & set(said["amr"]):
-                self._proofs[event["subject"], said["session"]][event["id"]] = _moment_us(event["time"])
-        elif said["action"] in data.POLICED:
-            self._policed[event["id"]] = (_moment_us(event["time"]), event["subject"], said["session"])
-        else:
-            self.plain[event["id"]] += 1
-
-    def policed(self) -> dict[str, Due]:
-        """What every policed action must come out as."""
-        return {event_id: self._judge(*action) for event_id, action in self._policed.items()}
-
-    def _judge(self, time_us: int, subject: str, session: str) -> Due:
-        proofs = self._proofs.get((subject, session), {})
-        covering = [
-            (at_us, event_id)
-            for event_id, at_us in proofs.items()
-            if time_us - _MAX_AGE_US <= at_us <= time_us + _SKEW_US
-        ]
-        if not covering:
-            return Due("unverified")
-        at_us, event_id = max(covering)
-        return Due("verified", event_id, (time_us - at_us) // 1000)
+    def add(self, row: _Row) -> None:
+        number = int(row.action_id[2:])
+        self.rows_of[number] = min(255, self.rows_of[number] + 1)
+        if row.revision == 1:
+            where = row.kafka_offset << 16 | row.kafka_partition
+            self.twice += where in self._where
+            self._where.add(where)
+        if row.verdict != "not_required":
+            revisions = self.revisions.setdefault(number, [])
+            revisions.append(row.revision)
+            if row.revision == max(revisions):
+                self.verdicts[number] = row.verdict
+        elif self.rows_of[number] == 1:
+            self.plain += 1
+        if int(row.subject[1:]) % self._every == 0:
+            said = (row.verdict, row.reason, row.policy, row.verification or None)
+            known = self.current.get(row.action_id, (0, said))
+            self.current[row.action_id] = max(known, (row.revision, said), key=lambda pair: pair[0])
 
 
-async def check(settings: Settings, truth: Truth) -> Result:
-    """Read what a worker committed, and compare.
-
-    Args:
-        settings: of the worker.
-        truth: of the stream that it read.
-    """
-    decode = msgspec.json.Decoder(Row).decode
-    last: dict[str, Row] = {}
-    plain: Counter[str] = Counter()
-    wrong: dict[str, list[str]] = defaultdict(list)
-    audit_bytes = audit_rows = 0
-    async for record in _committed(settings, settings.topics.audit):
-        row = decode(record.value)
-        audit_rows += 1
-        audit_bytes += len(record.value)
-        if row.verdict == "not_required":
-            plain[row.action_id] += 1
-            continue
-        before = last.get(row.action_id)
-        if row.revision != (before.revision + 1 if before is not None else 1):
-            wrong["a revision is missing or comes twice"].append(row.action_id)
-        last[row.action_id] = row
-    _compare(truth, last, plain, wrong)
-    wrong["not each step-up has one evidence row"] += await _unlike_evidence(settings, truth)
-    wrong["a dead letter"] += [f"{r.partition}@{r.offset}" async for r in _committed(settings, settings.topics.dead_letters)]
-    return Result(
-        [f"{len(ids)} times {what}: {', '.join(ids[:_SHOWN])}" for what, ids in wrong.items() if ids],
-        Counter(row.verdict for row in last.values()) + Counter(not_required=len(plain)),
-        audit_rows,
-        audit_bytes,
-        sum(row.revision > 1 for row in last.values()),
-    )
+async def check(filled: Filled, replayed_max: int = REPLAYED_MAX) -> Checked:
+    """Read all of the worker's audit rows and compare; every subject is replayed where the inputs are few enough."""
+    every = max(1, -(-filled.records // replayed_max))
+    audit = _Audit(filled, every)
+    decode_row = msgspec.json.Decoder(_Row).decode
+    async for record in _records(filled.settings, filled.settings.topics.audit):
+        audit.add(decode_row(record.value))
+    checked = Checked(sum(map(bool, audit.rows_of)))
+    checked.verdicts["not_required"] = audit.plain
+    for verdict in audit.verdicts.values():
+        checked.verdicts[verdict] = checked.verdicts.get(verdict, 0) + 1
+    _compare_numbers(filled, audit, checked)
+    expected = await _replayed(filled, every)
+    current = {action_id: said for action_id, (_, said) in audit.current.items()}
+    checked.replayed = len(expected)
+    wrong = [key for key in expected.keys() | current.keys() if expected.get(key) != current.get(key)]
+    checked.faults += [f"{key}: replay {expected.get(key)}, worker {current.get(key)}" for key in sorted(wrong)[:5]]
+    async for record in _records(filled.settings, filled.settings.topics.dead_letters):
+        checked.faults.append(f"dead letter: {record.headers}")
+    return checked
 
 
-def _compare(truth: Truth, last: dict[str, Row], plain: Counter[str], wrong: dict[str, list[str]]) -> None:
-    due = truth.policed()
-    wrong["no verdict"] += [*(due.keys() - last.keys()), *(truth.plain.keys() - plain.keys())]
-    wrong["a verdict on what is no policed action"] += last.keys() - due.keys()
-    # The stream does not remember what no policy matches: a copy repeats its row (contract section 3).
-    wrong["not one row for each record of a plain action"] += [
-        event_id for event_id, count in plain.items() if count != truth.plain[event_id]
-    ]
-    for event_id in due.keys() & last.keys():
-        row = last[event_id]
-        if due[event_id] != Due(row.verdict, row.verification, row.verification_age_ms):
-            wrong["another verdict than by the dictionaries"].append(event_id)
+def _compare_numbers(filled: Filled, audit: _Audit, checked: Checked) -> None:
+    missing = 0
+    sent = bytearray(filled.count)
+    for tick in ticks(filled.count):
+        sent[tick.number] = 1
+        missing += not audit.rows_of[tick.number]
+        if tick.policed != (tick.number in audit.revisions):
+            checked.faults.append(f"a-{tick.number:08d}: policed {tick.policed}, judged otherwise")
+    extra = sum(1 for number, rows in enumerate(audit.rows_of) if rows and not sent[number])
+    gaps = [n for n, found in audit.revisions.items() if sorted(found) != list(range(1, len(found) + 1))]
+    for count, words in (
+        (missing, "actions without a verdict"),
+        (extra, "verdicts of actions that were never sent"),
+        (audit.twice, "input records with two first rows"),
+        (len(gaps), "actions whose revisions have a gap or come twice"),
+    ):
+        if count:
+            checked.faults.append(f"{count} {words}")
 
 
-async def _unlike_evidence(settings: Settings, truth: Truth) -> list[str]:
-    rows: Counter[str] = Counter()
-    async for record in _committed(settings, settings.topics.evidence):
-        rows[msgspec.json.decode(record.value)["event_id"]] += 1
-    return [event_id for event_id in truth.proofs | rows.keys() if rows[event_id] != (event_id in truth.proofs)]
+async def _replayed(filled: Filled, every: int) -> dict[str, Verdict]:
+    """What `replay` says of the inputs of the sampled subjects, each record with its arrival."""
+    sampled = {f"acme/u{who:05d}".encode() for who in range(0, SUBJECTS, every)} | {None}
+    lines = []
+    for topic in (filled.settings.topics.actions, filled.settings.topics.authentications):
+        log_ms: dict[int, int] = {}
+        async for record in _records(filled.settings, topic):
+            arrival_ms = log_ms[record.partition] = max(log_ms.get(record.partition, 0), record.timestamp)
+            if record.key in sampled and b'"source":"stepwatch"' not in record.value:
+                arrival = format_time(arrival_ms * 1000).encode()
+                lines.append(record.value[:-1] + b',"arrival":"' + arrival + b'"}')
+    sets = PolicySets([build_set([("high-risk.yaml", POLICY)], None)])
+    return {
+        row["action_id"]: (row["verdict"], row["reason"], row["policy"], row["verification"])
+        for row in replay(lines, sets)
+        if row["kind"] == "verdict"
+    }
 
 
-async def _committed(settings: Settings, topic: str) -> AsyncIterator[Any]:
-    """All records of a topic that a `read_committed` reader sees, in the order of their offsets in each partition."""
-    tps = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_client_options(), isolation_level="read_committed", auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    try:
-        consumer.assign(tps)
-        ends = await consumer.end_offsets(tps)
+async def _records(settings: Settings, topic: str) -> AsyncIterator[Any]:
+    """Every committed record of a topic."""
+    async with AIOKafkaConsumer(
+        **settings.kafka_client_options(), isolation_level="read_committed", max_partition_fetch_bytes=_FETCH_BYTES
+    ) as reader:
+        tps = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
+        reader.assign(tps)
+        await reader.seek_to_beginning(*tps)
+        ends = await reader.end_offsets(tps)
         for tp in tps:
-            await consumer.seek_to_beginning(tp)
-        while [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
+            while await reader.position(tp) < ends[tp]:
+                for record in (await reader.getmany(tp, timeout_ms=200)).get(tp, ()):
                     yield record
-    finally:
-        await consumer.stop()
-
-
-def _moment_us(text: str) -> int:
-    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)

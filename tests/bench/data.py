@@ -1,28 +1,37 @@
-"""A seeded stream: 90 % actions that no policy matches, 5 % policed, 5 % step-ups, 1 % copies, in arrival order."""
+"""The benchmark's events, seeded, in the order of their arrival: nine of ten are of no policy's concern.
+
+Of every hundred: 90 actions that no policy matches, 5 that one does, 5 step-ups (each for one of these: in time, late,
+of another session, by a weak factor, or stale), and one copy of any of them. Event time runs 1 ms an event.
+"""
 
 from __future__ import annotations
 
+import heapq
 import random
-from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from stepwatch.schemas.keys import partition_of, subject_key
-from stepwatch.schemas.times import MINUTE_US, SECOND_US, format_time
+from stepwatch.schemas.times import SECOND_US, format_time
+from stepwatch.streams.decode import ACTION, AUTHENTICATION
 
-PARTITIONS = 4
 SUBJECTS = 20_000
-MAX_AGE_US = 5 * MINUTE_US
-SKEW_US = 5 * SECOND_US
-GOOD = ("hwk", "otp")
-POLICY = """
+SESSIONS = 8
+TENANT = "acme"
+GRACE_S = 1
+POLICY = f"""
 version: 1
-defaults: {grace: 1s, max_age: 5m, clock_skew: 5s, accept_late: 24h}
+defaults: {{grace: {GRACE_S}s, max_age: 5m, accept_late: 24h, same_session: true}}
+sources: [{{name: /idp, silent_after: 30m, proves: [step_up]}}]
 policies:
   - id: high-risk
-    match: {action: [payments.payout.approve, iam.policy.attach, secrets.key.export, db.table.drop]}
-    require: {amr_any: [hwk, otp]}
+    reason: money_movement
+    owner: payments-oncall
+    match: {{action: [payments.payout.approve, iam.policy.attach, secrets.key.export, db.table.drop]}}
+    require: {{amr_any: [hwk, otp]}}
+    alert: {{severity: critical}}
 """
-_LOW = (
+_POLICED = ("payments.payout.approve", "iam.policy.attach", "secrets.key.export", "db.table.drop")
+_PLAIN = (
     "payments.balance.read",
     "payments.statement.read",
     "docs.file.read",
@@ -30,116 +39,161 @@ _LOW = (
     "crm.contact.read",
     "crm.contact.update",
     "mail.message.send",
+    "iam.user.read",
     "build.job.start",
+    "tickets.issue.comment",
 )
-_HIGH = ("payments.payout.approve", "iam.policy.attach", "secrets.key.export", "db.table.drop")
 _AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"
 _ACTION = (
-    '{"specversion":"1.0","id":"%s","source":"/payments/api","type":"stepwatch.action.performed","time":"%s",'
+    '{"specversion":"1.0","id":"a-%08d","source":"/payments/api","type":"stepwatch.action.performed","time":"%s",'
     '"subject":"u%05d","data":{"tenant":"acme","session":"s-%05d-%d","action":"%s","resource":{"type":"payout",'
     '"id":"po_%d","sensitivity":"%s"},"outcome":"success","transaction":"sha256:%016x","client":{"ip":"203.0.113.%d",'
-    '"device":"d-%d","user_agent":"%s"},"token":{"acr":"phr","amr":["hwk","user"],"auth_time":%d},'
+    '"device":"d-%d","user_agent":"' + _AGENT + '"},"token":{"acr":"phr","amr":["hwk","user"],"auth_time":%d},'
     '"decision":{"result":"%s","reason":"%s"}}}'
 )
-_PROOF = (
-    '{"specversion":"1.0","id":"%s","source":"/idp","type":"stepwatch.stepup.verified","time":"%s","subject":"u%05d",'
-    '"data":{"tenant":"acme","session":"s-%05d-%d","challenge":"c-%010x","amr":["%s"],"acr":"phr",'
-    '"credential":"cr-%05d","client":{"ip":"203.0.113.%d","device":"d-%d","user_agent":"%s"}}}'
+_STEP_UP = (
+    '{"specversion":"1.0","id":"v-%08d","source":"/idp","type":"stepwatch.stepup.verified","time":"%s",'
+    '"subject":"u%05d","data":{"tenant":"acme","session":"s-%05d-%d","challenge":"c-%010x","amr":["%s"],"acr":"phr",'
+    '"auth_time":%d,"credential":"cr-%05d","client":{"ip":"203.0.113.%d","device":"d-%d","user_agent":"'
+    + _AGENT
+    + '"}}}'
 )
 
 
-@dataclass
-class Stream:
-    """Records by (input, partition), and what must come out.
+class Sent(NamedTuple):
+    """One record of an input.
 
     Attributes:
-        records: ("actions" | "authentications", partition) -> (key, value) in the order of arrival.
-        count: of all records.
-        actions: distinct actions.
-        policed: (action id, subject number, session, time us) of each distinct policed action.
-        proofs: (subject number, session) -> sorted times of proofs by an accepted factor.
+        at_ms: its place in the order of arrival, from the first event's time.
+        family: of the input.
+        who: number of its subject, from 0.
+        body: its value.
     """
 
-    records: dict[tuple[str, int], list[tuple[bytes, bytes]]] = field(default_factory=dict)
-    count: int = 0
-    actions: int = 0
-    policed: list[tuple[str, int, int, int]] = field(default_factory=list)
-    proofs: dict[tuple[int, int], list[int]] = field(default_factory=dict)
-
-    def expected(self) -> dict[str, str]:
-        """Policed action -> verdict, by looking its proofs up: nothing here knows how the engine does it."""
-        verdicts = {}
-        for action_id, subject, session, time_us in self.policed:
-            times = self.proofs.get((subject, session), [])
-            first = bisect_left(times, time_us - MAX_AGE_US)
-            verdicts[action_id] = "verified" if bisect_right(times, time_us + SKEW_US) > first else "unverified"
-        return verdicts
+    at_ms: int
+    family: str
+    who: int
+    body: bytes
 
 
-def build_stream(count: int, end_us: int, seed: int = 42) -> Stream:
-    """Make about `count` records whose event times end at `end_us`, 1 ms apart.
+class Tick(NamedTuple):
+    """An action before it is written down; `number` is its millisecond and the number in its id."""
+
+    number: int
+    who: int
+    session: int
+    policed: bool
+
+
+def subject_of(who: int) -> str:
+    """The subject's id, as it stands in the events."""
+    return f"u{who:05d}"
+
+
+def ticks(count: int, seed: int = 42) -> Iterator[Tick]:
+    """The actions among `count` events (copies not counted); the other ticks are taken by step-ups."""
+    draw = random.Random(seed).random
+    for number in range(count):
+        chance = draw()
+        if chance < 0.95:
+            who, session = divmod(int(draw() * SUBJECTS * SESSIONS), SESSIONS)
+            yield Tick(number, who, session, chance >= 0.90)
+
+
+def events(count: int, begin_us: int, seed: int = 42) -> Iterator[Sent]:
+    """Every record of both inputs but heartbeats, in the order of arrival.
 
     Args:
-        count: records before copies.
-        end_us: the last event's time.
-        seed: equal seeds give equal streams, but for the times.
+        count: events before copies; about a hundredth more come out.
+        begin_us: time of the first event; the last one's is `count` ms later.
+        seed: of all that is left to chance.
     """
-    rng = random.Random(seed)
-    stream = Stream()
-    keys = [subject_key("acme", f"u{number:05d}") for number in range(SUBJECTS)]
-    homes = [partition_of(key, PARTITIONS) for key in keys]
-
-    def put(name: str, subject: int, value: str) -> None:
-        log = stream.records.setdefault((name, homes[subject]), [])
-        record = (keys[subject], value.encode())
-        log.append(record)
-        stream.count += 1
+    rng = random.Random(seed + 1)
+    copies: list[Sent] = []
+    merged = heapq.merge(_actions(count, begin_us, seed), _step_ups(count, begin_us, seed))
+    for sent in merged:
+        while copies and copies[0].at_ms <= sent.at_ms:
+            yield heapq.heappop(copies)
+        yield sent
         if rng.random() < 0.01:
-            log.append(record)
-            stream.count += 1
+            heapq.heappush(copies, sent._replace(at_ms=sent.at_ms + rng.randrange(50, 3000)))
+    yield from sorted(copies)
 
-    def prove(subject: int, session: int, time_us: int, factor: str, number: int) -> None:
-        noise = rng.getrandbits(40)
-        proof = _PROOF % (
-            *(f"v-{number:08d}", format_time(time_us), subject, subject, session, noise, factor),
-            *(subject, noise % 250, noise % 9, _AGENT),
-        )
-        put("authentications", subject, proof)
-        if factor in GOOD:
-            stream.proofs.setdefault((subject, session), []).append(time_us)
 
-    for number in range(count):
-        chance = rng.random()
-        if chance >= 0.95:
-            continue  # its place is taken by the proof of a policed action
-        time_us = end_us - (count - number) * 1000
-        subject, session = rng.randrange(SUBJECTS), rng.randrange(8)
-        risky = chance >= 0.90
-        if risky:
-            fate, factor = rng.random(), rng.choice(GOOD)
-            if fate < 0.85:
-                prove(subject, session, time_us - rng.randrange(100_000, 290_000_000), factor, number)
-            elif fate < 0.92:
-                prove(subject, (session + 1) % 8, time_us - rng.randrange(100_000, 200_000_000), factor, number)
-            else:
-                prove(subject, session, time_us - rng.randrange(305_000_000, 360_000_000), factor, number)
-        noise = rng.getrandbits(64)
-        action_id = f"a-{number:08d}"
-        put(
-            "actions",
-            subject,
-            _ACTION
-            % (
-                *(action_id, format_time(time_us), subject, subject, session),
-                rng.choice(_HIGH if risky else _LOW),
-                *(noise & 0xFFFFF, "critical" if risky else "low", noise, noise % 250, noise % 9, _AGENT),
-                time_us // SECOND_US - 60,
-                *(("required", "amount_over_limit") if risky else ("not_required", "none")),
-            ),
+def heartbeat(name: str, time_us: int) -> bytes:
+    """A sign of life of the source that proves."""
+    return (
+        f'{{"specversion":"1.0","id":"{name}","source":"/idp","type":"stepwatch.heartbeat",'
+        f'"time":"{format_time(time_us)}","data":{{"tenant":"{TENANT}"}}}}'
+    ).encode()
+
+
+def _actions(count: int, begin_us: int, seed: int) -> Iterator[Sent]:
+    for tick in ticks(count, seed):
+        yield Sent(tick.number, ACTION, tick.who, _action(tick, begin_us))
+
+
+def _step_ups(count: int, begin_us: int, seed: int) -> list[Sent]:
+    """A step-up for each policed action, sorted by arrival; most of them prove it."""
+    rng = random.Random(seed + 2)
+    found = []
+    for tick in ticks(count, seed):
+        if tick.policed:
+            time_ms, at_ms, session, amr = _proof_of(tick, rng)
+            body = _step_up(len(found), begin_us + time_ms * 1000, tick.who, session, amr)
+            found.append(Sent(max(at_ms, 0), AUTHENTICATION, tick.who, body))
+    found.sort()
+    return found
+
+
+def _proof_of(tick: Tick, rng: random.Random) -> tuple[int, int, int, str]:
+    """(time ms, arrival ms, session, amr) of the step-up that comes with a policed action."""
+    now, chance, good = tick.number, rng.random(), rng.choice(("hwk", "otp"))
+    if chance < 0.80:
+        time_ms = max(0, now - rng.randrange(100, 290_000))
+        return time_ms, time_ms, tick.session, good
+    if chance < 0.90:  # in time, but it arrives after the action
+        time_ms = now + rng.randrange(-1500, 2000)
+        return time_ms, max(now, time_ms) + rng.randrange(100, 2500), tick.session, good
+    if chance < 0.933:
+        time_ms = max(0, now - rng.randrange(100, 200_000))
+        return time_ms, time_ms, (tick.session + 1) % SESSIONS, good
+    if chance < 0.966:
+        return max(0, now - rng.randrange(100, 4000)), now - 50, tick.session, "pwd"
+    time_ms = now - rng.randrange(305_000, 360_000)
+    return time_ms, time_ms, tick.session, good
+
+
+def _mixed(number: int) -> int:
+    """64 bits that look random, from the number alone."""
+    return (number + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+
+
+def _action(tick: Tick, begin_us: int) -> bytes:
+    mixed, time_us, policed = _mixed(tick.number), begin_us + tick.number * 1000, tick.policed
+    names = _POLICED if policed else _PLAIN
+    return (
+        _ACTION
+        % (
+            tick.number,
+            format_time(time_us),
+            tick.who,
+            tick.who,
+            tick.session,
+            names[(mixed >> 32) % len(names)],
+            mixed >> 44,
+            "critical" if policed else "low",
+            mixed,
+            mixed % 250,
+            mixed % 9,
+            time_us // SECOND_US - 60,
+            "required" if policed else "not_required",
+            "amount_over_limit" if policed else "none",
         )
-        stream.actions += 1
-        if risky:
-            stream.policed.append((action_id, subject, session, time_us))
-    for times in stream.proofs.values():
-        times.sort()
-    return stream
+    ).encode()
+
+
+def _step_up(number: int, time_us: int, who: int, session: int, amr: str) -> bytes:
+    mixed = _mixed(number)
+    values = (number, format_time(time_us), who, who, session, mixed >> 24, amr, time_us // SECOND_US, who)
+    return (_STEP_UP % (*values, mixed % 250, mixed % 9)).encode()

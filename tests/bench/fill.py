@@ -1,163 +1,128 @@
-"""The stream into a real Kafka: a broker in a temporary folder, topics as the product makes them."""
+"""Writing the benchmark's events into a real Kafka, as their producers would: batches, keyed by subject."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from stepwatch.agents.policies import publish_policies
+from stepwatch.agents.clients import close_client, open_admin
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import create_topics
 from stepwatch.embedded import ports
-from stepwatch.embedded.folder import DataFolder
-from stepwatch.embedded.kafka import EmbeddedKafka
 from stepwatch.schemas.keys import partition_of, subject_key
-from tests.bench import data
-from tests.bench.check import Truth
+from stepwatch.schemas.times import SECOND_US
+from stepwatch.streams.decode import ACTION
+from tests.bench.data import GRACE_S, POLICY, SUBJECTS, TENANT, Sent, events, heartbeat, subject_of
 
-PARTITIONS = 4
-_CHUNK = 4000
-"""Events that are appended together: both topics arrive in step, and a batch stays below 1 MB."""
-_CHUNKS_BETWEEN_HEARTBEATS = 12
-_GRACE_OVER_S = 1.2
-_BATCH_BYTES = 1_000_000
-
-Keyed = tuple[bytes, bytes]
+_FLUSH_EVENTS = 4000
+"""Events between two flushes: both topics advance together, and a batch stays below a broker's 1 MB."""
+_FLIGHTS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
-    """One filled set of topics, for one run of the worker.
+class Filled:
+    """What lies in the inputs now.
 
     Attributes:
-        settings: of the worker that will run on it.
-        ends: topic -> offset of each partition at which the filled records end.
+        settings: of a worker that reads them.
+        count: events before copies.
+        records: of both inputs, copies and heartbeats too.
+        begin_us: time of the first event.
     """
 
     settings: Settings
-    ends: dict[str, list[int]]
-
-    @property
-    def records(self) -> int:
-        """Events and heartbeats in the inputs."""
-        return sum(sum(ends) for ends in self.ends.values())
+    count: int
+    records: int
+    begin_us: int
 
 
-@contextmanager
-def broker() -> Iterator[tuple[str, Path]]:
-    """(address, folder) of a broker that leaves nothing behind."""
-    with tempfile.TemporaryDirectory(prefix="stepwatch-bench-") as name:
-        folder = DataFolder(Path(name) / "data")
-        with folder.lock():
-            server = EmbeddedKafka(folder, port=ports.any_free())
-            server.start()
-            try:
-                yield server.bootstrap, Path(name)
-            finally:
-                server.kill()
-
-
-async def open_road(kafka: str, prefix: str, folder: Path) -> Settings:
-    """Settings, topics and the published policy under a prefix of their own."""
-    settings = Settings(
-        kafka_bootstrap=kafka,
+def new_settings(bootstrap: str, folder: Path, prefix: str, partitions: int) -> Settings:
+    """The settings of a worker as shipped, with the benchmark's policy, topics of its own and metrics served."""
+    policies = folder / "policies"
+    policies.mkdir(exist_ok=True)
+    (policies / "high-risk.yaml").write_text(POLICY)
+    return Settings(
+        kafka_bootstrap=bootstrap,
         prefix=prefix,
-        partitions=PARTITIONS,
-        data=folder / "roles",
+        partitions=partitions,
+        policies_dir=policies,
+        data=folder / "data",
         correlate_web_port=ports.any_free(),
-        log_level="warning",
     )
-    policy = folder / "bench.yaml"
-    policy.write_text(data.POLICY)
+
+
+async def fill(settings: Settings, count: int) -> Filled:
+    """Create the topics and write `count` events, their copies, and heartbeats before and after them."""
     await create_topics(settings)
-    await publish_policies(settings, [policy], now=True)
-    return settings
+    begin_us = time.time_ns() // 1000 - count * 1000 - 60 * SECOND_US
+    async with AIOKafkaProducer(
+        **settings.kafka_client_options(), enable_idempotence=True, max_batch_size=1_000_000
+    ) as producer:
+        writer = _Writer(producer, settings)
+        await writer.beat("first")
+        await writer.write(events(count, begin_us))
+        # Append times are Kafka's own: when the last heartbeat is appended, every grace must have ended.
+        await asyncio.sleep(GRACE_S + 0.2)
+        await writer.beat("last")
+    return Filled(settings, count, writer.records, begin_us)
 
 
-async def fill(roads: Sequence[Settings], events: int, seed: int) -> tuple[list[Road], Truth]:
-    """Append the same stream to every road; a heartbeat in every partition ends it after the last grace.
-
-    Args:
-        roads: with topics.
-        events: ticks of the stream.
-        seed: of the stream.
-    """
-    begin_us = _now_us() - data.span_us(events) + data.LEAD_US
-    truth = Truth()
-    made = data.make(events, seed, begin_us)
-    async with AIOKafkaProducer(**roads[0].kafka_client_options(), max_batch_size=_BATCH_BYTES) as producer:
-        filler = _Filler(producer, roads)
-        for number in itertools.count():
-            if number % _CHUNKS_BETWEEN_HEARTBEATS == 0:
-                await filler.beat()
-            chunk = list(itertools.islice(made, _CHUNK))
-            if not chunk:
-                break
-            for record in chunk:
-                truth.see(record.body)
-                filler.add(record)
-            await filler.flush()
-        await asyncio.sleep(_GRACE_OVER_S)
-        await filler.beat()
-    return [Road(settings, filler.ends_of(settings)) for settings in roads], truth
+async def drop(settings: Settings, *more: str) -> None:
+    """Delete the topics of a round, and `more`: the next one needs the disk."""
+    admin = await open_admin(settings)
+    try:
+        await admin.delete_topics([spec.name for spec in settings.topics.specs()] + list(more))
+    finally:
+        await close_client(admin)
 
 
-def _now_us() -> int:
-    return time.time_ns() // 1000
-
-
-class _Filler:
-    """Gathers a chunk by topic and partition, and appends it to every road."""
-
-    def __init__(self, producer: AIOKafkaProducer, roads: Sequence[Settings]) -> None:
+class _Writer:
+    def __init__(self, producer: AIOKafkaProducer, settings: Settings) -> None:
+        self.records = 0
         self._producer = producer
-        self._roads = roads
-        self._held: dict[tuple[bool, int], list[Keyed]] = {}
-        self._counts: dict[tuple[bool, int], int] = {}
-        self._keys: dict[str, tuple[bytes, int]] = {}
-        self._beats = 0
+        self._topics = settings.topics
+        self._partitions = settings.partitions
+        self._keys = [subject_key(TENANT, subject_of(who)) for who in range(SUBJECTS)]
+        self._lies_in = [partition_of(key, settings.partitions) for key in self._keys]
+        self._batches: dict[tuple[str, int], Any] = {}
+        self._flights: list[Any] = []
 
-    def add(self, record: data.Made) -> None:
-        key = self._keys.get(record.subject)
-        if key is None:
-            encoded = subject_key(data.TENANT, record.subject)
-            key = self._keys[record.subject] = encoded, partition_of(encoded, PARTITIONS)
-        self._held.setdefault((record.is_action, key[1]), []).append((key[0], record.body))
-
-    async def beat(self) -> None:
+    async def beat(self, name: str) -> None:
         """A heartbeat into every partition of both inputs."""
-        self._beats += 1
-        for is_action in (True, False):
-            for partition in range(PARTITIONS):
-                beat = (b"hb", data.heartbeat(self._beats, _now_us()))
-                self._held.setdefault((is_action, partition), []).append(beat)
-        await self.flush()
+        now_us = time.time_ns() // 1000
+        for topic in (self._topics.actions, self._topics.authentications):
+            for partition in range(self._partitions):
+                beat = heartbeat(f"{name}-{partition}", now_us)
+                await self._producer.send_and_wait(topic, beat, partition=partition)
+                self.records += 1
 
-    async def flush(self) -> None:
-        sent: list[Any] = []
-        for (is_action, partition), records in self._held.items():
-            self._counts[is_action, partition] = self._counts.get((is_action, partition), 0) + len(records)
-            for road in self._roads:
-                batch = self._producer.create_batch()
-                for key, body in records:
-                    assert batch.append(key=key, value=body, timestamp=None) is not None, "a chunk fits a batch"
-                batch.close()
-                topic = road.topics.actions if is_action else road.topics.authentications
-                sent.append(await self._producer.send_batch(batch, topic, partition=partition))
-        self._held = {}
-        await asyncio.gather(*sent)
+    async def write(self, sent: Iterable[Sent]) -> None:
+        """All events, in their order within each partition."""
+        topic_of = {True: self._topics.actions, False: self._topics.authentications}
+        batches, keys, lies_in = self._batches, self._keys, self._lies_in
+        for _, family, who, body in sent:
+            where = (topic_of[family == ACTION], lies_in[who])
+            batch = batches.get(where)
+            if batch is None:
+                batch = batches[where] = self._producer.create_batch()
+            if batch.append(key=keys[who], value=body, timestamp=None) is None:
+                raise ValueError(f"{_FLUSH_EVENTS} events do not fit into the batches of {self._partitions} partitions")
+            self.records += 1
+            if not self.records % _FLUSH_EVENTS:
+                await self._flush()
+        await self._flush()
+        await asyncio.gather(*self._flights)
 
-    def ends_of(self, road: Settings) -> dict[str, list[int]]:
-        return {
-            topic: [self._counts[is_action, partition] for partition in range(PARTITIONS)]
-            for is_action, topic in ((True, road.topics.actions), (False, road.topics.authentications))
-        }
+    async def _flush(self) -> None:
+        for (topic, partition), batch in self._batches.items():
+            batch.close()
+            self._flights.append(await self._producer.send_batch(batch, topic, partition=partition))
+        self._batches.clear()
+        while len(self._flights) > _FLIGHTS_MAX:
+            await self._flights.pop(0)

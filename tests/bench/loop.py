@@ -1,174 +1,192 @@
-"""The bare loop: what any exactly-once worker in Python pays before its first line of logic.
+"""The bare loop that the worker is measured by: consume, decode the envelope, write a row, commit. No logic.
 
-aiokafka's consumer, read_committed; one msgspec decode of every field that a row shows; one transactional producer for
-each partition; `send_batch` of rows of as many bytes as ours. It judges nothing, remembers nothing and writes no state.
+The same client, batch sizes, transactions and row sizes as the worker: what is left between the two is what judging
+costs. Run as a process: `python -m tests.bench.loop JSON`, with the fields of `Job`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import aiokafka.producer.sender
 import msgspec
-import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewTopic
 
-from stepwatch.agents.settings import Settings
-from stepwatch.schemas.compiled import FastData
-from tests.bench.figures import Figures, Sample, figures_of
-from tests.bench.fill import Road
+from stepwatch.agents.clients import close_client, open_admin
+from stepwatch.schemas.compiled import decode_envelope
+from tests.bench.fill import Filled
+from tests.bench.measure import Run, watch
 
-_BATCH_RECORDS = 8000
-_BATCH_BYTES = 900_000
+_BATCH_RECORDS = 4000
+_BATCHES_AHEAD = 6
+_TRANSACTION_RECORDS_MAX = 20_000
 _FETCH_BYTES = 2 << 20
-_LOOK_S = 0.25
+_FETCH_MS = 50
+_PRODUCE_BYTES = 900_000
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 class Job(msgspec.Struct):
     """What the process is told.
 
     Attributes:
-        kafka: the broker's address.
-        started: when it was started, seconds since 1970.
-        ends: input -> offset of each partition at which to stop.
-        outputs: input -> where its rows go.
-        row_bytes: input -> bytes of such a row.
+        inputs: topic -> (topic of its rows, bytes of one row).
+        state: topic of the positions.
+        progress: file in which it says how many records are committed.
+        records: after so many it waits to be killed.
     """
 
-    kafka: str
-    started: float
-    ends: dict[str, list[int]]
-    outputs: dict[str, str]
-    row_bytes: dict[str, int]
+    bootstrap: str
+    partitions: int
+    inputs: dict[str, tuple[str, int]]
+    state: str
+    progress: str
+    records: int
 
 
-class Report(msgspec.Struct):
-    """What the process prints."""
-
-    first_s: float
-    samples: list[Sample]
-
-
-class _Event(msgspec.Struct, gc=False):
-    id: str = ""
-    source: str = ""
-    type: str = ""
-    time: str = ""
-    subject: str = ""
-    data: FastData = msgspec.UNSET
-
-
-async def run_loop(road: Road, outputs: Settings, audit_bytes: int, evidence_bytes: int) -> Figures:
-    """Run it as a process over the records of a road.
+async def run_loop(filled: Filled, row_bytes: tuple[int, int], folder: Path, name: str) -> Run:
+    """Run the loop on the same inputs as the worker, its rows in topics of their own, which are deleted after.
 
     Args:
-        road: filled.
-        outputs: topics under another prefix, for its rows.
-        audit_bytes, evidence_bytes: bytes of a row.
+        filled: the inputs.
+        row_bytes: of a row for an action, and for an authentication event.
+        folder: for its log and progress.
+        name: of this run, part of its topics' names.
     """
-    inputs = road.settings.topics
+    topics, settings = filled.settings.topics, filled.settings
+    audit, evidence, state = (f"{settings.prefix}{name}.{kind}" for kind in ("audit", "evidence", "state"))
+    progress = folder / f"{name}.progress"
+    progress.write_bytes(bytes(8))
     job = Job(
-        road.settings.kafka_bootstrap,
-        time.time(),
-        road.ends,
-        {inputs.actions: outputs.topics.audit, inputs.authentications: outputs.topics.evidence},
-        {inputs.actions: audit_bytes, inputs.authentications: evidence_bytes},
+        settings.kafka_bootstrap,
+        settings.partitions,
+        {topics.actions: (audit, row_bytes[0]), topics.authentications: (evidence, row_bytes[1])},
+        state,
+        str(progress),
+        filled.records,
     )
-    argv = [sys.executable, "-m", "tests.bench.loop", msgspec.json.encode(job).decode()]
-    done = await asyncio.to_thread(subprocess.run, argv, stdout=subprocess.PIPE, check=True, timeout=300)
-    report = msgspec.json.decode(done.stdout, type=Report)
-    return figures_of(report.samples, report.first_s)
+    admin = await open_admin(settings)
+    try:
+        await admin.create_topics([NewTopic(topic, settings.partitions, 1) for topic in (audit, evidence, state)])
+        return await _watched(job, folder / f"{name}.log")
+    finally:
+        await admin.delete_topics([audit, evidence, state])
+        await close_client(admin)
 
 
-class _Loop:
-    """The process: one task for each partition on one consumer."""
+async def _watched(job: Job, log: Path) -> Run:
+    run = Run("bare loop")
+    said = Path(job.progress)
+    command = [sys.executable, "-m", "tests.bench.loop", msgspec.json.encode(job).decode()]
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, cwd=_ROOT, stdout=out, stderr=out)
 
-    def __init__(self, job: Job) -> None:
+    async def records() -> int:
+        return int.from_bytes(said.read_bytes()[:8])
+
+    try:
+        await watch(run, process, log, records, job.records)
+        run.transactions = int.from_bytes(said.read_bytes()[8:])
+    finally:
+        process.kill()
+        process.wait()
+    return run
+
+
+class _Copier:
+    """One partition: its batches, its transactional producer."""
+
+    done = 0
+    transactions = 0
+
+    def __init__(self, job: Job, consumer: AIOKafkaConsumer, partition: int) -> None:
         self._job = job
-        self._rows = {topic: b"x" * size for topic, size in job.row_bytes.items()}
-        self._decode = msgspec.json.Decoder(_Event).decode
-        self._process = psutil.Process()
-        self._looked = 0.0
-        self._records = 0
-        self.first_s = 0.0
-        self.samples: list[Sample] = []
+        self._consumer = consumer
+        self._partition = partition
+        self._tps = [TopicPartition(topic, partition) for topic in job.inputs]
+        self._queue: asyncio.Queue[tuple[str, list[Any]]] = asyncio.Queue(_BATCHES_AHEAD)
+        self._progress = os.open(job.progress, os.O_WRONLY)
+        self._rows = {topic: (out, b"x" * size) for topic, (out, size) in job.inputs.items()}
 
-    async def run(self) -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._job.kafka,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
-            max_partition_fetch_bytes=_FETCH_BYTES,
+    async def read(self) -> None:
+        while True:
+            got = await self._consumer.getmany(*self._tps, timeout_ms=200, max_records=_BATCH_RECORDS)
+            for tp, records in got.items():
+                await self._queue.put((tp.topic, records))
+
+    async def write(self) -> None:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._job.bootstrap,
+            transactional_id=f"{self._job.state}-{self._partition}",
+            max_batch_size=_PRODUCE_BYTES,
         )
-        await consumer.start()
-        partitions = range(len(next(iter(self._job.ends.values()))))
-        consumer.assign([TopicPartition(topic, partition) for topic in self._job.ends for partition in partitions])
-        await asyncio.gather(*(self._work(consumer, partition) for partition in partitions))
-        self._look()
-        await consumer.stop()
+        async with producer:
+            while True:
+                batches = [await self._queue.get()]
+                count = len(batches[0][1])
+                while not self._queue.empty() and count < _TRANSACTION_RECORDS_MAX:
+                    batches.append(self._queue.get_nowait())
+                    count += len(batches[-1][1])
+                async with producer.transaction():
+                    sent = []
+                    for topic, records in batches:
+                        sent += await self._send(producer, topic, records)
+                    await asyncio.gather(*sent)
+                _Copier.done += count
+                _Copier.transactions += 1
+                os.pwrite(self._progress, _Copier.done.to_bytes(8) + _Copier.transactions.to_bytes(8), 0)
 
-    async def _work(self, consumer: AIOKafkaConsumer, partition: int) -> None:
-        left = {TopicPartition(topic, partition): ends[partition] for topic, ends in self._job.ends.items()}
-        async with AIOKafkaProducer(
-            bootstrap_servers=self._job.kafka,
-            transactional_id=f"{next(iter(self._job.outputs.values()))}-{partition}",
-            max_batch_size=_BATCH_BYTES,
-        ) as producer:
-            while left:
-                got = await consumer.getmany(*left, timeout_ms=50, max_records=_BATCH_RECORDS)
-                if not got:
-                    continue
-                await self._commit(producer, got)
-                for tp, records in got.items():
-                    self._records += len(records)
-                    if records[-1].offset + 1 >= left[tp]:
-                        del left[tp]
-                self.first_s = self.first_s or time.time() - self._job.started
-                if time.monotonic() - self._looked > _LOOK_S:
-                    self._look()
-
-    async def _commit(self, producer: AIOKafkaProducer, got: dict[Any, list[Any]]) -> None:
-        await producer.begin_transaction()
+    async def _send(self, producer: AIOKafkaProducer, topic: str, records: list[Any]) -> list[Any]:
+        out, row = self._rows[topic]
+        now_ms = time.time_ns() // 1_000_000
         sent = []
-        decode, now_ms = self._decode, time.time_ns() // 1_000_000
-        for tp, records in got.items():
-            row, output = self._rows[tp.topic], self._job.outputs[tp.topic]
-            batch = producer.create_batch()
-            for record in records:
-                decode(record.value)
-                if batch.append(key=record.key, value=row, timestamp=now_ms) is None:
-                    batch.close()
-                    sent.append(await producer.send_batch(batch, output, partition=tp.partition))
-                    batch = producer.create_batch()
-                    batch.append(key=record.key, value=row, timestamp=now_ms)
-            batch.close()
-            sent.append(await producer.send_batch(batch, output, partition=tp.partition))
-        await asyncio.gather(*sent)
-        await producer.commit_transaction()
+        batch = producer.create_batch()
+        append = batch.append
+        for record in records:
+            decode_envelope(record.value)
+            if append(key=record.key, value=row, timestamp=now_ms) is None:
+                sent.append(await self._hand_over(producer, out, batch))
+                batch = producer.create_batch()
+                append = batch.append
+                append(key=record.key, value=row, timestamp=now_ms)
+        sent.append(await self._hand_over(producer, out, batch))
+        position = producer.create_batch()
+        position.append(key=topic.encode(), value=str(records[-1].offset + 1).encode(), timestamp=now_ms)
+        sent.append(await self._hand_over(producer, self._job.state, position))
+        return sent
 
-    def _look(self) -> None:
-        self._looked = time.monotonic()
-        wall_s, memory = time.time() - self._job.started, self._process.memory_info()
-        self.samples.append(Sample(wall_s, time.process_time(), self._records, memory.rss / 2**20))
+    async def _hand_over(self, producer: AIOKafkaProducer, topic: str, batch: Any) -> Any:
+        batch.close()
+        return await producer.send_batch(batch, topic, partition=self._partition)
 
 
-def main() -> None:
-    """Run the job of the command line, and print the report."""
-    gc.set_threshold(200_000, 50, 100)
-    # As in the worker: else both wait 20 ms between two transactions.
+async def _main(job: Job) -> None:
+    # As the worker does, or the loop would pay for the defaults: see agents/transaction.py and agents/correlate.py.
     aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
-    loop = _Loop(msgspec.json.decode(sys.argv[1], type=Job))
-    asyncio.run(loop.run())
-    print(json.dumps({"first_s": loop.first_s, "samples": loop.samples}))
+    gc.set_threshold(200_000, 50, 100)
+    gc.freeze()
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=job.bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=_FETCH_MS,
+        max_partition_fetch_bytes=_FETCH_BYTES,
+    )
+    async with consumer:
+        tps = [TopicPartition(topic, partition) for topic in job.inputs for partition in range(job.partitions)]
+        consumer.assign(tps)
+        await consumer.seek_to_beginning(*tps)
+        copiers = [_Copier(job, consumer, partition) for partition in range(job.partitions)]
+        await asyncio.gather(*(copier.read() for copier in copiers), *(copier.write() for copier in copiers))
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(_main(msgspec.json.decode(sys.argv[1], type=Job)))

@@ -1,240 +1,264 @@
-"""Where the time goes: the core over one partition's records, in a process without Kafka, stage by stage."""
+"""Where the time goes, in this process and without Kafka: CPU microseconds an event, stage by stage."""
 
 from __future__ import annotations
 
 import gc
-import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import msgspec
+from aiokafka.producer.message_accumulator import BatchBuilder
 
-from stepwatch.schemas.keys import partition_of, subject_key
-from stepwatch.schemas.times import format_time
+from stepwatch.schemas.compiled import decode_data, decode_envelope, encode_json
+from stepwatch.schemas.keys import subject_key
+from stepwatch.schemas.times import format_time, parse_time
 from stepwatch.schemas.topics import Topics
-from stepwatch.streams import intake, state
+from stepwatch.streams import state
 from stepwatch.streams.correlator import Correlator
-from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, decode
+from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, body_hash, decode
 from stepwatch.streams.effects import Effects
-from stepwatch.streams.facts import Action, Fact, fact_of
-from stepwatch.streams.forgetting import forget_alerts, forget_items
-from stepwatch.streams.ledger import Ledger
-from stepwatch.streams.partition import Partition
-from stepwatch.streams.publishing import published_form
+from stepwatch.streams.facts import Fact
 from stepwatch.streams.routing import Router
 from stepwatch.streams.rows import (
     Coordinates,
     action_row,
     evidence_row,
-    judged_row,
     outcome_of,
     plain_rest,
     plain_row,
     sensitivity_of,
 )
 from stepwatch.streams.sets import PolicySets, build_set
-from stepwatch.streams.settling import settle, settle_alerts
-from tests.bench import data
+from tests.bench.data import POLICY, TENANT, events, subject_of
 
-PARTITIONS = 4
-_BATCH = 4000
-_EVENTS_PER_MS = 50
-"""How densely they arrive: as `fill` appends them, so that a grace ends some batches later, as there."""
-_TIMES = 3
-_BEGIN_US = 1_767_225_600_000_000
-
-Batch = tuple[str, list["Record"]]
+_BATCH_RECORDS = 4000
+_ROUNDS = 3
+_BEGIN_US = 1_795_511_702_000_000
+_TOPICS = Topics("bench.")
+_WHERE = Coordinates(_TOPICS.actions, 0, 123_456)
 
 
-class Record(NamedTuple):
-    """A record as the Kafka client would give it; it lies in partition 0."""
+class Stage(NamedTuple):
+    """One line of the table: `us` is the least of several rounds."""
 
+    what: str
+    us: float
+
+
+class _Record(NamedTuple):
     offset: int
     timestamp: int
     key: bytes
     value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[()] = ()
 
 
-class Stages(msgspec.Struct):
-    """Microseconds of CPU per event by stage, in the order of an event's road, and what its rows weigh."""
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The tables by kind of event, and how long the rows are.
 
-    us: dict[str, float]
-    total_us: float
-    events: int
-    audit_bytes: int
-    evidence_bytes: int
-
-
-def stages(events: int, seed: int) -> Stages:
-    """Measure; of each figure the least of three runs counts.
-
-    Args:
-        events: of the stream; a quarter of them belongs to the partition that is looked at.
-        seed: of the stream.
+    Attributes:
+        tables: kind of event -> its stages; the first is the whole `take`, of which the others are parts.
+        row_bytes: mean bytes of an audit row for an action record, and of an evidence row.
     """
-    sets = PolicySets([build_set([("bench.yaml", data.POLICY)], None)])
-    batches = _batches(events, seed)
-    count = sum(len(records) for _, records in batches)
-    total = min(_whole(sets, batches) for _ in range(_TIMES))
-    runs = [_Walk(sets, batches).us(count) for _ in range(_TIMES)]
-    us = {stage: min(run[stage] for run in runs) for stage in runs[0]}
-    us["reading, counting, collecting"] = max(0.0, total / count * 1e6 - sum(us.values()))
-    effects = _effects(sets, batches)
-    return Stages(us, total / count * 1e6, count, _mean(effects.audit), _mean(effects.evidence))
+
+    tables: dict[str, list[Stage]]
+    row_bytes: tuple[int, int]
 
 
-def _batches(events: int, seed: int) -> list[Batch]:
-    """Partition 0's records, in the order in which the feeder of a worker with a backlog would hand them over."""
-    topics = Topics()
-    whole: dict[str, list[Record]] = {topics.actions: [], topics.authentications: []}
-    begin_ms = (_BEGIN_US + data.span_us(events)) // 1000
-    for number, made in enumerate(data.make(events, seed, _BEGIN_US)):
-        key = subject_key(data.TENANT, made.subject)
-        if partition_of(key, PARTITIONS) == 0:
-            lane = whole[topics.actions if made.is_action else topics.authentications]
-            lane.append(Record(len(lane), begin_ms + number // _EVENTS_PER_MS, key, made.body))
-    end_ms = begin_ms + events // _EVENTS_PER_MS + 2000
-    for lane in whole.values():
-        lane.append(Record(len(lane), end_ms, b"hb", data.heartbeat(1, end_ms * 1000)))
-    batches = [
-        (topic, lane[begin : begin + _BATCH])
-        for topic, lane in whole.items()
-        for begin in range(0, len(lane), _BATCH)
-    ]
-    return sorted(batches, key=lambda batch: batch[1][0].timestamp)
+class _Sample:
+    """Records of one kind, in batches and decoded."""
+
+    def __init__(self, bodies: Sequence[tuple[int, bytes]], family: str, now_ms: int) -> None:
+        keys = [subject_key(TENANT, subject_of(who)) for who, _ in bodies]
+        self.records = [_Record(n, now_ms, keys[n], body) for n, (_, body) in enumerate(bodies)]
+        self.values = [body for _, body in bodies]
+        self.family = family
+        self.arrival_us = now_ms * 1000
+        decoded = [decode(value, self.arrival_us, family) for value in self.values]
+        self.events = [event for event in decoded if isinstance(event, Event)]
+        assert len(self.events) == len(self.values), "an event of the benchmark is refused"
+
+    @property
+    def topic(self) -> str:
+        """Of its input."""
+        return _TOPICS.actions if self.family == ACTION else _TOPICS.authentications
+
+    def taken_by(self, correlator: Correlator) -> list[Effects]:
+        """The effects of taking all records, batch by batch."""
+        starts = range(0, len(self.records), _BATCH_RECORDS)
+        return [correlator.take(self.topic, self.records[at : at + _BATCH_RECORDS], self.arrival_us) for at in starts]
 
 
-def _whole(sets: PolicySets, batches: Sequence[Batch]) -> float:
-    correlator = Correlator(partition=0, partitions=PARTITIONS, topics=Topics(), sets=sets)
-    return _cpu_s(lambda: [correlator.take(topic, records, _BEGIN_US) for topic, records in batches])
-
-
-def _effects(sets: PolicySets, batches: Sequence[Batch]) -> Effects:
-    all_effects = Effects()
-    correlator = Correlator(partition=0, partitions=PARTITIONS, topics=Topics(), sets=sets)
-    for topic, records in batches:
-        effects = correlator.take(topic, records, _BEGIN_US)
-        all_effects.audit += effects.audit
-        all_effects.evidence += effects.evidence
-    return all_effects
-
-
-def _cpu_s(do: Callable[[], object]) -> float:
+def measure_stages(count: int) -> Stages:
+    """Measure on the first `count` events of the benchmark's data."""
+    sets = PolicySets([build_set([("high-risk.yaml", POLICY)], None)])
+    plain, policed, step_ups = _samples(count)
     gc.collect()
-    began = time.process_time()
-    do()
-    return time.process_time() - began
+    gc.freeze()
+    tables = {
+        "unmatched action": _plain_stages(plain, sets),
+        "policed action": _policed_stages(policed, step_ups, sets),
+        "step-up": _step_up_stages(step_ups, sets),
+    }
+    gc.unfreeze()
+    effects = [effect for sample in (step_ups, plain, policed) for effect in sample.taken_by(_correlator(sets))]
+    audit = [len(row) for effect in effects for _, row in effect.audit]
+    evidence = [len(row) for effect in effects for _, row in effect.evidence]
+    return Stages(tables, (sum(audit) // len(audit), sum(evidence) // len(evidence)))
 
 
-def _mean(rows: Sequence[tuple[bytes, bytes]]) -> int:
-    return sum(len(row) for _, row in rows) // len(rows)
+def _samples(count: int) -> tuple[_Sample, _Sample, _Sample]:
+    bodies: dict[str, list[tuple[int, bytes]]] = {"plain": [], "policed": [], "step-up": []}
+    for sent in events(count, _BEGIN_US):
+        policed = b'"sensitivity":"critical"' in sent.body
+        kind = "step-up" if sent.family == AUTHENTICATION else ("policed" if policed else "plain")
+        bodies[kind].append((sent.who, sent.body))
+    now_ms = _BEGIN_US // 1000 + count + 60_000
+    return (
+        _Sample(bodies["plain"], ACTION, now_ms),
+        _Sample(bodies["policed"], ACTION, now_ms),
+        _Sample(bodies["step-up"], AUTHENTICATION, now_ms),
+    )
 
 
-class _Walk:
-    """`Correlator.take` taken apart: stage after stage over all events of a batch instead of event after event.
+def _correlator(sets: PolicySets, *before: _Sample) -> Correlator:
+    correlator = Correlator(partition=0, partitions=1, topics=_TOPICS, sets=sets)
+    for sample in before:
+        sample.taken_by(correlator)
+    return correlator
 
-    What lies inside another stage (rows and state records) is done once more alone, and taken off there.
-    """
 
-    def __init__(self, sets: PolicySets, batches: Sequence[Batch]) -> None:
-        self._sets = sets
-        self._batches = batches
-        self._partition = Partition(sets)
-        self._router = Router(PARTITIONS)
-        self._topics = Topics()
-        self._s: dict[str, float] = {}
-
-    def us(self, count: int) -> dict[str, float]:
-        """Stage -> microseconds per event."""
-        decoded = [(topic, records, self._decode(topic, records)) for topic, records in self._batches]
-        for topic, records, events in decoded:
-            self._take(topic, records, events)
-        events = [event for _, _, batch in decoded for event in batch if isinstance(event, Event)]
-        rows_in, rows_judged = self._rows(events), self._judged_rows()
-        saves_in, saves_judged = self._saves(Fact, Action), self._saves(Action)
-        s = self._s
-        stages = {
-            "decode": s["decode"],
-            "partition, copies, matching, facts": s["accept"] - rows_in - saves_in,
-            "rows of plain actions and evidence": rows_in,
-            "judging, publishing": s["settle"] - rows_judged - saves_judged,
-            "rows of verdicts": rows_judged,
-            "alerts, forgetting": s["rest"],
-            "state records": saves_in + saves_judged,
-        }
-        return {stage: max(0.0, seconds) / count * 1e6 for stage, seconds in stages.items()}
-
-    def _timed(self, stage: str, do: Callable[[], object]) -> None:
-        began = time.process_time()
+def _cost(count: int, do: Callable[[], object]) -> float:
+    """CPU us an item: the least of several rounds."""
+    least = float("inf")
+    for _ in range(_ROUNDS):
+        started = time.process_time_ns()
         do()
-        self._s[stage] = self._s.get(stage, 0.0) + time.process_time() - began
-
-    def _decode(self, topic: str, records: Sequence[Record]) -> list[object]:
-        family = ACTION if topic == self._topics.actions else AUTHENTICATION
-        events: list[object] = []
-        self._timed("decode", lambda: events.extend(decode(r.value, r.timestamp * 1000, family) for r in records))
-        return events
-
-    def _take(self, topic: str, records: Sequence[Record], events: Sequence[object]) -> None:
-        known, log_us = self._partition, records[-1].timestamp * 1000
-        known.effects, known.decided_at, known.writes = Effects(), format_time(_BEGIN_US), {}
-        known.plain_rest = plain_rest(known.decided_at, topic, 0)
-        self._timed("accept", lambda: self._accept(topic, records, events))
-        if topic == self._topics.actions:
-            known.actions_us = log_us
-        else:
-            known.evidence_us = log_us
-        self._timed("settle", lambda: settle(known))
-        self._timed("rest", lambda: (forget_alerts(known), settle_alerts(known, _BEGIN_US), forget_items(known)))
-
-    def _accept(self, topic: str, records: Sequence[Record], events: Sequence[object]) -> None:
-        known, router = self._partition, self._router
-        for record, event in zip(records, events, strict=True):
-            if isinstance(event, Event):
-                subject = (event.tenant, self._sets.at(event.time_us).canonical(event.tenant, event.subject))
-                assert router.partition_of(subject) == 0
-                intake.accept(known, event, subject, Coordinates(topic, 0, record.offset))
-
-    def _rows(self, events: Sequence[Event]) -> float:
-        """Every row that is made when its event comes in."""
-        where, rest = Coordinates("t", 0, 0), plain_rest("", "t", 0)
-        plain = [e for e in events if e.family == ACTION and e.data.action not in data.POLICED]
-        policed = [e for e in events if e.family == ACTION and e.data.action in data.POLICED]
-        facts = [(e, fact_of(e, "")) for e in events if e.family == AUTHENTICATION]
-        return _cpu_s(
-            lambda: (
-                [plain_row(e, e.subject, sensitivity_of(e), outcome_of(e), 0, rest) for e in plain],
-                [action_row(e, e.subject, where) for e in policed],
-                [evidence_row(e, e.subject, fact, where, False) for e, fact in facts],
-            )
-        )
-
-    def _judged_rows(self) -> float:
-        """One more revision of every policed action."""
-        judged = [
-            (action, self._partition.judge.decide(action, ledger))
-            for ledger in self._ledgers()
-            for action in ledger.actions
-        ]
-        forms = [(action, decision, published_form(decision)) for action, decision in judged]
-        return _cpu_s(lambda: [judged_row(action, decision, form, "") for action, decision, form in forms])
-
-    def _saves(self, *kinds: type) -> float:
-        kept = [
-            ((ledger.tenant, ledger.subject), item)
-            for ledger in self._ledgers()
-            for item in [*ledger.facts.values(), *ledger.actions]
-            if isinstance(item, kinds)
-        ]
-        return _cpu_s(lambda: [state.save({}, subject, item) for subject, item in kept])
-
-    def _ledgers(self) -> Sequence[Ledger]:
-        return list(self._partition.ledgers.values())
+        least = min(least, time.process_time_ns() - started)
+    return least / count / 1000
 
 
-if __name__ == "__main__":
-    # As the role does, and in a process of its own: nothing else fills its memory and its caches.
-    gc.set_threshold(200_000, 50, 100)
-    print(msgspec.json.encode(stages(int(sys.argv[1]), int(sys.argv[2]))).decode())
+def _each(do: Callable[[Any], object], items: Sequence[Any]) -> float:
+    """The same, of calling `do` with each item, without what the loop itself costs."""
+
+    def calls() -> None:
+        for item in items:
+            do(item)
+
+    def nothing() -> None:
+        for _ in items:
+            pass
+
+    return max(0.0, _cost(len(items), calls) - _cost(len(items), nothing))
+
+
+def _take_cost(sample: _Sample, build: Callable[[], Correlator]) -> float:
+    least = float("inf")
+    for _ in range(_ROUNDS):
+        correlator = build()
+        started = time.process_time_ns()
+        sample.taken_by(correlator)
+        least = min(least, time.process_time_ns() - started)
+    return least / len(sample.records) / 1000
+
+
+def _with_rest(whole: float, parts: Iterable[Stage], rest: str) -> list[Stage]:
+    parts = list(parts)
+    return [Stage("take(), whole", whole), *parts, Stage(rest, whole - sum(part.us for part in parts))]
+
+
+def _decode_stages(sample: _Sample) -> list[Stage]:
+    times = [format_time(event.time_us) for event in sample.events]
+    raw = [event.raw_data for event in sample.events]
+    parts = [
+        Stage("decode: envelope", _each(decode_envelope, sample.values)),
+        Stage("decode: data", _each(decode_data, raw)),
+        Stage("decode: time", _each(parse_time, times)),
+    ]
+    whole = _each(lambda value: decode(value, sample.arrival_us, sample.family), sample.values)
+    return [*parts, Stage("decode: checks, the event", whole - sum(part.us for part in parts))]
+
+
+def _match_stage(sample: _Sample, sets: PolicySets) -> Stage:
+    router = Router(1)
+
+    def match(event: Event) -> None:
+        policy_set = sets.at(event.time_us)
+        router.partition_of((event.tenant, policy_set.canonical(event.tenant, event.subject)))
+        policy_set.may_match(event.tenant, event.data.action or "")
+
+    return Stage("subject, partition, may_match", _each(match, sample.events))
+
+
+def _append_stage(rows: Sequence[tuple[bytes, bytes]]) -> Stage:
+    def append() -> None:
+        batch = _produce_batch()
+        for key, value in rows:
+            if batch.append(key=key, value=value, timestamp=1) is None:
+                batch = _produce_batch()
+                batch.append(key=key, value=value, timestamp=1)
+
+    return Stage("(after take: append to a produce batch)", _cost(len(rows), append))
+
+
+def _produce_batch() -> BatchBuilder:
+    return BatchBuilder(2, 900_000, 0, is_transactional=True)
+
+
+def _plain_stages(sample: _Sample, sets: PolicySets) -> list[Stage]:
+    rest = plain_rest("", _TOPICS.actions, 0)
+
+    def row(event: Event) -> bytes:
+        return plain_row(event, event.subject, sensitivity_of(event), outcome_of(event), 123_456, rest)
+
+    parts = [
+        *_decode_stages(sample),
+        _match_stage(sample, sets),
+        Stage("row: build and encode", _each(row, sample.events)),
+    ]
+    rows = [pair for effects in sample.taken_by(_correlator(sets)) for pair in effects.audit]
+    whole = _take_cost(sample, lambda: _correlator(sets))
+    return [*_with_rest(whole, parts, "rest: calls, counts, offsets"), _append_stage(rows)]
+
+
+def _policed_stages(sample: _Sample, step_ups: _Sample, sets: PolicySets) -> list[Stage]:
+    correlator = _correlator(sets, step_ups, sample)
+    kept = [
+        (subject, ledger, action) for subject, ledger in correlator.known.ledgers.items() for action in ledger.actions
+    ]
+
+    def decide(item: Any) -> None:
+        correlator.known.judge.forget_choices()
+        correlator.known.judge.decide(item[2], item[1])
+
+    parts = [
+        *_decode_stages(sample),
+        Stage("body hash", _each(body_hash, sample.values)),
+        Stage("judge", _each(decide, kept)),
+        Stage("row: build", _each(lambda event: action_row(event, event.subject, _WHERE), sample.events)),
+        Stage("row: encode", _each(lambda item: encode_json(item[2].row), kept)),
+        Stage("state: encode once", _each(lambda item: state.save({}, item[0], item[2]), kept)),
+    ]
+    whole = _take_cost(sample, lambda: _correlator(sets, step_ups))
+    return _with_rest(whole, parts, "rest: ledger, waiting, patterns, alerts, state again")
+
+
+def _step_up_stages(sample: _Sample, sets: PolicySets) -> list[Stage]:
+    correlator = _correlator(sets, sample)
+    facts: list[tuple[Any, Fact]] = [
+        (subject, fact) for subject, ledger in correlator.known.ledgers.items() for fact in ledger.facts.values()
+    ]
+    fact = facts[0][1]
+    parts = [
+        *_decode_stages(sample),
+        Stage("body hash", _each(body_hash, sample.values)),
+        Stage(
+            "row: build and encode",
+            _each(lambda event: evidence_row(event, event.subject, fact, _WHERE, False), sample.events),
+        ),
+        Stage("state: encode", _each(lambda item: state.save({}, item[0], item[1]), facts)),
+    ]
+    whole = _take_cost(sample, lambda: _correlator(sets))
+    return _with_rest(whole, parts, "rest: ledger, whom it touches, patterns")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from stepwatch.schemas.alerts import AlertRow
 from stepwatch.schemas.keys import partition_of
 from stepwatch.streams.routing import FIRST_ARRIVAL, MOVES
 from stepwatch.streams.sets import PolicySets, build_set
@@ -15,10 +14,6 @@ from tests.core.given import MS, US, H, M, Row, S, action, alerted, event, polic
 
 POLICY = policy("amr_any: [hwk]")
 SILENT = policy("amr_any: [hwk]", sources="{name: /idp, silent_after: 5m}")
-STATED = (
-    "alert_id version tenant kind severity state resolved_by subject policy reason title explanation nearest_miss "
-    "runbook owner count actions first_time last_time opened_at updated_at closes_at detection_ms overdue_ms"
-).split()
 
 
 def last(driver: Driver, kind: str = "unverified_action") -> Row:
@@ -51,18 +46,6 @@ def test_a_member_happened_or_may_have(policies: str, outcome: str | None, membe
     assert (kind in alerted(policies, action(outcome=outcome))) == member
 
 
-def test_verified_exempt_and_unmatched_actions_are_members_of_nothing() -> None:
-    exempt = POLICY.replace("alert: {}", "exempt: {when: \"session == 's9'\"}")
-    driver = Driver(exempt)
-    driver.evidence("stepup.verified", "v", amr=["hwk"])
-    driver.action("proved")
-    driver.action("exempt", session="s9")
-    driver.action("unmatched", action="other")
-    driver.pulse(T0_US + M)
-    assert {row["verdict"] for row in driver.rows} == {"verified", "exempt", "not_required"}
-    assert driver.alerts == []
-
-
 def test_a_blind_action_of_every_reason_is_a_member_of_a_blind_alert() -> None:
     driver = Driver(SILENT)
     driver.action("silent", time_us=T0_US + 25 * H)
@@ -75,28 +58,9 @@ def test_a_blind_action_of_every_reason_is_a_member_of_a_blind_alert() -> None:
 # what they make of it
 
 
-def test_an_alert_row_has_exactly_the_stated_fields() -> None:
-    driver = acted("a")
-    assert set(last(driver)) == {*STATED, "schema"}
-    assert list(AlertRow.model_fields) == [*STATED, "schema_"]
-    assert last(driver)["schema"] == 1
-
-
-def test_the_fields_say_who_what_when_and_whose_it_is() -> None:
-    text = POLICY.replace("{id: payout,", "{id: payout, reason: money, owner: ops, runbook: 'https://r/p',")
-    driver = acted("a", "b", policies=text, tenant="acme")
-    row = last(driver)
-    assert (row["tenant"], row["subject"], row["policy"], row["owner"]) == ("acme", "alice", "payout", "ops")
-    assert (row["runbook"], row["reason"], row["severity"]) == ("https://r/p", "no_step_up", "high")
-    assert (row["first_time"], row["last_time"]) == (format_time(T0_US), format_time(T0_US + S))
-    assert row["closes_at"] == format_time(T0_US + S + 10 * S + H), "the last of its members closes then"
-    assert row["title"] == "alice: payments.payout.approve: not verified (and 1 more)"
-    assert row["explanation"] == "no proof of identity was seen"
-
-
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
 def test_the_reason_is_of_the_first_member_by_time_source_and_id(order: tuple[int, ...]) -> None:
-    """Four actions: the first by time, then by source, then by id is the one of session s1 that a login nearly covers."""
+    """Of four the first by time, then by source, then by id is the one that a weak proof nearly covers."""
     events = [
         {"event_id": "z", "source": "/a", "session": "s1"},
         {"event_id": "zz", "source": "/a", "session": "s2"},
@@ -107,7 +71,7 @@ def test_the_reason_is_of_the_first_member_by_time_source_and_id(order: tuple[in
     driver.evidence("stepup.verified", "v", amr=["otp"])
     for number in order:
         driver.action(**{"time_us": T0_US, **events[number]})
-    driver.pulse(T0_US + 10 * S)
+    driver.pulse(T0_US + 11 * S)
     row = last(driver)
     assert (row["reason"], row["count"]) == ("weak_factor", 4)
     assert row["actions"] == ["z", "zz", "a", "a"]
@@ -123,15 +87,6 @@ def test_when_the_first_member_leaves_the_reason_is_of_the_next() -> None:
     assert last(driver)["reason"] == "weak_factor"
     driver.evidence("stepup.verified", "v", amr=["hwk"], session="s1", time_us=T0_US)
     assert (last(driver)["reason"], last(driver)["actions"]) == ("wrong_session", ["b"])
-
-
-def test_the_reason_of_a_pattern_is_its_name_and_of_a_silence_the_source() -> None:
-    rows = alerted(policy(), step("denied"), action())
-    assert rows["denied_then_acted"]["reason"] == "denied_then_acted"
-    driver = Driver(SILENT)
-    driver.pulse(T0_US)
-    driver.pulse(T0_US + H)
-    assert last(driver, "source_silence")["reason"] == "/idp"
 
 
 def test_the_severity_is_the_highest_of_the_members_of_now() -> None:
@@ -154,20 +109,6 @@ def test_the_severity_is_the_highest_of_the_members_of_now() -> None:
     assert (last(driver)["severity"], last(driver)["actions"]) == ("medium", ["a", "c"])
 
 
-@pytest.mark.parametrize(("count", "named"), [(99, 99), (100, 100), (101, 100)])
-def test_an_alert_names_its_first_hundred_members_and_counts_all(count: int, named: int) -> None:
-    driver = Driver(POLICY)
-    for number in reversed(range(count)):
-        body = {"session": "s1", "action": "payments.x"}
-        driver.log.append(TOPICS.actions, an_event("action.performed", f"a{number:03}", **body))
-    driver.read()
-    driver.pulse(T0_US + 10 * S)
-    row = last(driver)
-    assert (row["count"], len(row["actions"])) == (count, named)
-    assert row["actions"] == [f"a{number:03}" for number in range(named)]
-    assert row["title"].endswith(f"(and {count - 1} more)")
-
-
 def test_a_member_beyond_the_hundredth_moves_up_when_another_leaves() -> None:
     driver = Driver(policy("amr_any: [hwk], max_uses: 1"))
     for number in range(101):
@@ -182,6 +123,7 @@ def test_ids_of_any_length_leave_a_row_that_fits_and_the_count_of_all() -> None:
     driver = Driver(policy(alert="grace: 0s"))
     for number in range(40):
         driver.action(f"{number:02}" + "\x01" * 10_000)
+    driver.pulse(T0_US)
     row = last(driver)
     assert row["count"] == 40
     assert 20 < len(row["actions"]) < 40
@@ -195,19 +137,12 @@ def test_a_verdict_that_changes_moves_the_action_from_one_alert_to_another() -> 
     driver = acted("a", policies=SILENT)
     driver.heartbeat("/idp", "h")
     driver.pulse(driver.log.now_us + 10 * S)
-    assert [(row["kind"], row["state"], row["resolved_by"], row["count"]) for row in driver.alerts] == [
-        ("blind", "open", "", 1),
-        ("unverified_action", "open", "", 1),
+    assert driver.alerts[0]["kind"] == "blind"
+    assert sorted((row["kind"], row["state"], row["resolved_by"], row["count"]) for row in driver.alerts[1:]) == [
         ("blind", "resolved", "source_recovered", 0),
-    ] or [(row["kind"], row["state"]) for row in driver.alerts][0] == ("blind", "open")
-    assert last(driver, "blind")["resolved_by"] == "source_recovered"
+        ("unverified_action", "open", "", 1),
+    ]
     assert [row["kind"] for row in driver.open_alerts.values()] == ["unverified_action"]
-
-
-def test_a_late_proof_resolves_a_blind_alert_by_late_verification() -> None:
-    driver = acted("a", policies=SILENT)
-    driver.evidence("stepup.verified", "v", amr=["hwk"], time_us=T0_US)
-    assert (last(driver, "blind")["state"], last(driver, "blind")["resolved_by"]) == ("resolved", "late_verification")
 
 
 def test_the_last_one_to_leave_decides_by_what_an_alert_resolves() -> None:
@@ -224,29 +159,16 @@ def test_the_last_one_to_leave_decides_by_what_an_alert_resolves() -> None:
     assert last(driver)["resolved_by"] == "late_verification"
 
 
-def test_a_pattern_that_no_longer_holds_resolves_its_alert_by_revision() -> None:
-    driver = Driver(POLICY)
-    for number in range(5):
-        driver.evidence("stepup.challenged", f"c{number}", challenge=f"c{number}", time_us=T0_US + number * S)
-    assert last(driver, "mfa_fatigue")["state"] == "open"
-    driver.evidence("stepup.verified", "v", challenge="c0", time_us=T0_US + 4 * S)
-    assert (last(driver, "mfa_fatigue")["state"], last(driver, "mfa_fatigue")["resolved_by"]) == (
-        "resolved",
-        "revision",
-    )
-
-
-def test_a_fresh_credential_that_turns_out_not_to_have_proved_resolves_by_revision() -> None:
+def test_a_fresh_credential_whose_proof_was_void_resolves_by_revision() -> None:
     driver = Driver(POLICY)
     driver.evidence("credential.changed", "c", credential="k", change="created")
     driver.evidence("stepup.verified", "v", amr=["hwk"], credential="k")
-    driver.action("a")
-    assert last(driver, "fresh_credential")["state"] == "open"
+    driver.action("a", time_us=T0_US + S)
     driver.pulse(T0_US + M)
-    driver.evidence("session.revoked", "r", time_us=T0_US)
+    assert last(driver, "fresh_credential")["state"] == "open"
+    driver.evidence("session.revoked", "r", time_us=T0_US + S)
     row = last(driver, "fresh_credential")
-    assert driver.verdict("a")["reason"] == "no_step_up" or driver.verdict("a")["verdict"] in ("verified", "unverified")
-    assert (row["state"] == "resolved") == (driver.verdict("a")["verdict"] == "unverified")
+    assert (row["state"], row["resolved_by"], row["count"]) == ("resolved", "revision", 0)
 
 
 def test_a_verified_action_that_is_withdrawn_opens_an_alert_and_its_proof_resolves_it() -> None:
@@ -257,7 +179,7 @@ def test_a_verified_action_that_is_withdrawn_opens_an_alert_and_its_proof_resolv
     assert driver.alerts == []
     driver.evidence("session.revoked", "r", time_us=T0_US + S)
     assert (last(driver)["state"], last(driver)["reason"]) == ("open", "voided")
-    driver.evidence("stepup.verified", "w", amr=["hwk"], auth_time=None, time_us=T0_US + S)
+    driver.evidence("stepup.verified", "w", amr=["hwk"], time_us=T0_US + S)
     assert (last(driver)["state"], last(driver)["resolved_by"]) == ("resolved", "late_verification")
 
 
@@ -271,29 +193,9 @@ def test_a_source_that_no_set_lists_any_more_resolves_its_silence_by_revision() 
     assert (last(driver, "source_silence")["resolved_by"], last(driver, "source_silence")["count"]) == ("revision", 0)
 
 
-def test_an_alert_that_resolved_itself_opens_again_when_its_member_comes_back() -> None:
-    driver = acted("a")
-    driver.evidence("stepup.verified", "v", amr=["hwk"], time_us=T0_US)
-    driver.evidence("session.revoked", "r", time_us=T0_US)
-    driver.evidence("session.revoked", "all", session="s1", time_us=T0_US)
-    states = [(row["state"], row["resolved_by"]) for row in driver.alerts]
-    assert states == [("open", ""), ("resolved", "late_verification")], (
-        "a revocation at the proof's own time voids it not"
-    )
-    driver = acted("a")
-    driver.evidence("stepup.verified", "v", amr=["hwk"], time_us=T0_US - S)
-    driver.evidence("session.revoked", "r", time_us=T0_US)
-    assert [(row["state"], row["resolved_by"]) for row in driver.alerts] == [
-        ("open", ""),
-        ("resolved", "late_verification"),
-        ("open", ""),
-    ]
-
-
 def test_an_anchor_and_a_verdict_are_members_of_two_alerts() -> None:
     rows = alerted(policy(), step("denied"), action())
     assert set(rows) == {"denied_then_acted", "unverified_action"}
-    assert {row["alert_id"] for row in rows.values()} == {row["alert_id"] for row in rows.values()}
     assert len({row["alert_id"] for row in rows.values()}) == 2
 
 
@@ -327,17 +229,18 @@ def test_a_member_whose_arrival_turns_out_earlier_leaves_the_alert_of_the_later(
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_detection_and_overdue_measure_from_the_last_members_arrival_and_from_its_graces_end(restarts: bool) -> None:
+def test_the_two_durations_and_when_it_opened_outlive_a_restart(restarts: bool) -> None:
+    begun_us = T0_US + 10 * M
     driver = Driver(POLICY)
-    driver.action("a", time_us=T0_US - M, at_us=T0_US)
-    driver.wall_us = T0_US + 10 * S + 321 * MS
-    driver.pulse(T0_US + 10 * S, [TOPICS.authentications])
+    driver.action("a", time_us=begun_us - M, at_us=begun_us)
+    driver.wall_us = begun_us + 10 * S + 321 * MS
+    driver.pulse(begun_us + 10 * S, [TOPICS.authentications])
     assert (last(driver)["detection_ms"], last(driver)["overdue_ms"]) == (10_321, 321)
-    driver.action("b", time_us=T0_US, at_us=T0_US + 20 * S)
+    driver.action("b", time_us=begun_us, at_us=begun_us + 20 * S)
     if restarts:
         driver.restart()
-    driver.wall_us = T0_US + 35 * S
-    driver.pulse(T0_US + 30 * S, [TOPICS.authentications])
+    driver.wall_us = begun_us + 35 * S
+    driver.pulse(begun_us + 30 * S, [TOPICS.authentications])
     assert (last(driver)["count"], last(driver)["detection_ms"], last(driver)["overdue_ms"]) == (2, 15_000, 5_000)
-    assert last(driver)["opened_at"] == format_time(T0_US + 10 * S + 321 * MS)
-    assert last(driver)["updated_at"] == format_time(T0_US + 35 * S)
+    assert last(driver)["opened_at"] == format_time(begun_us + 10 * S + 321 * MS)
+    assert last(driver)["updated_at"] == format_time(begun_us + 35 * S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
+from functools import cache
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -68,17 +69,20 @@ def rest_of_row(model: type[BaseModel], struct: type[msgspec.Struct], **said: ob
     Returns:
         `,"column":value,...}`: what follows the struct's JSON without its closing brace.
     """
-    whole = struct_of(model)
+    columns = _unwritten(model, struct)
+    assert said.keys() <= columns.keys(), f"no columns of the row's end: {said.keys() - columns.keys()}"
+    return b"," + msgspec.json.encode({**columns, **said})[1:]
+
+
+@cache
+def _unwritten(model: type[BaseModel], struct: type[msgspec.Struct]) -> dict[str, object]:
+    """The columns of a row that a struct does not write, with their defaults; those without one are null."""
     written = set(struct.__struct_encode_fields__)
-    named = {field.name: field for field in msgspec.structs.fields(whole)}
-    columns = {}
-    for name, field in named.items():
-        if field.encode_name in written:
-            continue
-        default = [] if field.default_factory is list else field.default
-        columns[field.encode_name] = said.pop(name) if name in said else default
-    assert not said, f"no columns of the row's end: {said}"
-    return b"," + msgspec.json.encode(columns)[1:]
+    return {
+        field.encode_name: [] if field.default_factory is list else field.default
+        for field in msgspec.structs.fields(struct_of(model))
+        if field.encode_name not in written
+    }
 
 
 class DataOnly(msgspec.Struct, gc=False):

@@ -145,7 +145,8 @@ def silence_member(silence: Silence, log_time_us: int) -> tuple[Alert, Member]:
     title, explanation = PATTERNS[SOURCE_SILENCE]
     member = Member(
         source=silence.source,
-        id="",
+        # Each silence is a member of its own, though two of a feed that numbers nothing share an alert.
+        id=str(silence.since_us),
         time_us=silence.since_us,
         arrival_us=silence.since_us,
         grace_end_us=log_time_us,

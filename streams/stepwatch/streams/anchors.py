@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stepwatch.streams.alerting import REVISION, SOURCE_RECOVERED
 from stepwatch.streams.alerts_of import (
+    VERDICT_KINDS,
     action_bucket,
     alert_of,
     anchor_member,
@@ -25,6 +26,8 @@ def weigh_evidence(partition: Partition, ledger: Ledger, subject: SubjectKey, ne
     """Look again at every anchor that an event of the batch may concern."""
     everything = View(ledger, partition.sets, 2**62)
     for pattern in EVIDENCE_PATTERNS:
+        if ledger.prompts < pattern.prompts_min:
+            continue
         anchors: dict[tuple[str, str], Fact] = {}
         for event in news:
             reach = pattern.reach(event, everything)
@@ -82,6 +85,26 @@ def weigh_action(partition: Partition, ledger: Ledger, subject: SubjectKey, acti
             partition.alerting.leave(bucket.alert_id, *action.key, REVISION)
 
 
+def leave_alerts(partition: Partition, subject: SubjectKey, item: Fact | Action) -> None:
+    """Take an event out of its alerts before its arrival changes: it may be bucketed by it.
+
+    Whoever changes the arrival has the event judged and weighed again, and so it comes back.
+    """
+    buckets = []
+    if isinstance(item, Action):
+        policy_set = partition.sets.judging(item.set_digest, item.time_us)
+        requirement = policy_set.requirements[item.policy]
+        kinds = [VERDICT_KINDS.get(item.published.verdict, "")] if item.published is not None else []
+        for kind in (*kinds, denied_then_acted.NAME, fresh_credential.NAME):
+            buckets.append(action_bucket(kind, policy_set, requirement, subject, item))
+    else:
+        policy_set = partition.sets.at(item.time_us)
+        buckets += [fact_bucket(pattern.name, policy_set, subject, item) for pattern in EVIDENCE_PATTERNS]
+    for bucket in buckets:
+        partition.anchored.discard((bucket.kind, (subject, item.key)))
+        partition.alerting.leave(bucket.alert_id, *item.key, REVISION)
+
+
 def weigh_sources(partition: Partition, log_time_us: int) -> None:
     """Raise `source_silence` for sources that have fallen silent, and take back what has recovered.
 
@@ -96,9 +119,10 @@ def weigh_sources(partition: Partition, log_time_us: int) -> None:
     listed = partition.sets.at(log_time_us).sources
     for source in [source for source in partition.silent if source not in silent]:
         cause = SOURCE_RECOVERED if source in listed else REVISION
-        partition.alerting.leave(partition.silent.pop(source), source, "", cause)
+        alert_id, member_id = partition.silent.pop(source)
+        partition.alerting.leave(alert_id, source, member_id, cause)
     for source, silence in silent.items():
         if source not in partition.silent:
             alert, member = silence_member(silence, log_time_us)
-            partition.silent[source] = alert.alert_id
+            partition.silent[source] = (alert.alert_id, member.id)
             partition.alerting.join(alert, member)

@@ -151,12 +151,8 @@ class Correlator:
         return min((moment + 1 for heap in heaps if (moment := heap.first_us()) is not None), default=None)
 
     def _note_log_times(self) -> None:
-        known = self.known
-        for topic, log in self.logs.items():
-            if topic == self.topics.actions:
-                known.actions_us = log.now_us
-            elif topic == self.topics.authentications:
-                known.evidence_us = log.now_us
+        log_times = self.log_times
+        self.known.reach(log_times.get(self.topics.actions, -1), log_times.get(self.topics.authentications, -1))
 
     def _read(self, topic: str, record: InputRecord, arrival_us: int) -> None:
         known = self.known

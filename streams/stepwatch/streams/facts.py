@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.times import SECOND_US
 from stepwatch.streams.decode import Event, body_hash
+from stepwatch.streams.limits import ADDRESSES_CACHED_MAX
 
 if TYPE_CHECKING:
     Row = Any
@@ -164,6 +166,7 @@ class Remembered(msgspec.Struct, gc=False, array_like=True):
         return (self.source, self.id)
 
 
+@lru_cache(maxsize=ADDRESSES_CACHED_MAX)
 def address(text: str | None) -> str:
     """An address so that equal ones are equal texts: IPv4-mapped as IPv4; what is no address stays as it is."""
     if not text:

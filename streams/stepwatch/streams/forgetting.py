@@ -61,8 +61,11 @@ def forget_alerts(partition: Partition) -> None:
     """Expire alerts that nobody touched, and send to their tombstones those that are long resolved."""
     for moment_us, tenant, subject_id, _, alert_id in partition.alert_moments.passed(partition.both_us):
         standing = partition.alerting.standing.get(alert_id)
-        if standing is None or alert_id in partition.alerting.dirty:
-            # A dirty one is about to be written, and then waits for its next moment.
+        if standing is None:
+            continue
+        if alert_id in partition.alerting.dirty:
+            # It is about to be written, or what changed does not show: it is asked again with the next record.
+            partition.alert_moments.add(moment_us + 1, (tenant, subject_id), "", alert_id)
             continue
         alert = standing.alert
         if alert.state != RESOLVED:
@@ -72,7 +75,7 @@ def forget_alerts(partition: Partition) -> None:
                 partition.alert_moments.add(alert_moment(alert), (tenant, subject_id), "", alert_id)
         elif (again_us := alert_forget_from(partition.sets, alert)) > moment_us:
             partition.alert_moments.add(again_us, (tenant, subject_id), "", alert_id)
-        elif alert_id in partition.silent.values():
+        elif any(alert_id == silent_id for silent_id, _ in partition.silent.values()):
             # It expired, but the source is still silent: without it, that would look like a new silence.
             partition.alert_moments.add(moment_us + ALERT_EXPIRES_US, (tenant, subject_id), "", alert_id)
         else:

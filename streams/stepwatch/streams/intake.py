@@ -9,6 +9,7 @@ from stepwatch.schemas.compiled import encode_json
 from stepwatch.schemas.times import format_time
 from stepwatch.streams import state
 from stepwatch.streams.alerts_of import policy_gap_member
+from stepwatch.streams.anchors import leave_alerts
 from stepwatch.streams.copies import Seen, seen
 from stepwatch.streams.decode import ACTION, Event, Heartbeat, body_hash, maps_of
 from stepwatch.streams.facts import Action, Fact, Remembered, address, fact_of
@@ -122,7 +123,9 @@ def _arrive_earlier(partition: Partition, event: Event, subject: SubjectKey) -> 
     known = ledger.kept.get(key) if event.family == ACTION else ledger.facts.get(key)
     if known is None or event.arrival_us >= known.arrival_us:
         return
+    leave_alerts(partition, subject, known)
     if isinstance(known, Action):
+        partition.rebucketed.add((subject, key))
         earlier_us = known.arrival_us - event.arrival_us
         requirement = partition.sets.judging(known.set_digest, known.time_us).requirements[known.policy]
         known.grace_end_us -= earlier_us

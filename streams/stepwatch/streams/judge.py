@@ -95,6 +95,14 @@ class Case:
         """Those that count."""
         return (fact for fact in facts if fact.arrival_us <= self.horizon_us)
 
+    def rules(self) -> tuple[Rule, ...]:
+        """The filters that this policy can fail a candidate by, in their order: the others cost nothing."""
+        known = self.judge.rules.get((self.action.set_digest, self.requirement.id))
+        if known is None:
+            known = tuple(rule for _, rule in FILTERS if not _IDLE[rule](self.requirement, self.policy_set))
+            self.judge.rules[self.action.set_digest, self.requirement.id] = known
+        return known
+
     def age_us(self, fact: Fact) -> int:
         """`a.time - v.at`."""
         return self.action.time_us - fact.at_us
@@ -172,7 +180,8 @@ def over_used(case: Case, fact: Fact) -> bool:
     return limit is not None and case.judge.uses(case)[fact.proof] >= limit
 
 
-FILTERS: tuple[tuple[str, Callable[[Case, Fact], bool]], ...] = tuple(
+Rule = Callable[[Case, Fact], bool]
+FILTERS: tuple[tuple[str, Rule], ...] = tuple(
     (rule.__name__, rule)
     for rule in (
         untrusted_source,
@@ -185,13 +194,28 @@ FILTERS: tuple[tuple[str, Callable[[Case, Fact], bool]], ...] = tuple(
         over_used,
     )
 )
+_IDLE: dict[Rule, Callable[[Requirement, PolicySet], bool]] = {
+    untrusted_source: lambda required, policy_set: not policy_set.any_proves,
+    wrong_session: lambda required, policy_set: not required.same_session,
+    voided: lambda required, policy_set: False,
+    weak_factor: lambda required, policy_set: not (required.amr_any or required.acr_any),
+    stale: lambda required, policy_set: False,
+    wrong_binding: lambda required, policy_set: required.binding == "none",
+    context_mismatch: lambda required, policy_set: not (required.same_device or required.same_ip),
+    over_used: lambda required, policy_set: required.max_uses is None,
+}
+"""When a filter cannot fail any candidate."""
 _AFTER_THE_FACT_FILTERS = (untrusted_source, wrong_session, weak_factor, wrong_binding)
 
 
 def covering(case: Case, candidates: list[Fact]) -> Fact | None:
     """The greatest candidate that passes every filter."""
+    rules = case.rules()
     for fact in candidates:
-        if not any(rule(case, fact) for _, rule in FILTERS):
+        for rule in rules:
+            if rule(case, fact):
+                break
+        else:
             return fact
     return None
 
@@ -270,6 +294,7 @@ class Judge:
     def __init__(self, sets: PolicySets, liveness: Liveness) -> None:
         self.sets = sets
         self.liveness = liveness
+        self.rules: dict[tuple[str, str], tuple[Rule, ...]] = {}
         self._choices: dict[tuple[int, int], Proof | None] = {}
 
     def forget_choices(self) -> None:

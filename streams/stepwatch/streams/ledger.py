@@ -26,6 +26,8 @@ STEPS = frozenset(
 )
 """Every `stepup.*` but `required`: what became of a request to prove identity again."""
 
+PROMPTS = STEPS - {ev.STEPUP_VERIFIED, ev.STEPUP_BYPASSED}
+"""What a person who is being pestered with prompts leaves behind."""
 ANCHORS = STEPS | {ev.APPROVAL_GRANTED}
 """What patterns look back from, where it is no action."""
 
@@ -40,6 +42,7 @@ class Ledger:
         "facts",
         "kept",
         "open",
+        "prompts",
         "remembered",
         "revocations",
         "steps",
@@ -61,6 +64,7 @@ class Ledger:
         self.revocations: list[Fact] = []
         self.credentials: list[Fact] = []
         self.anchors: list[Fact] = []
+        self.prompts = 0
 
     def _lists(self, fact: Fact) -> Iterator[list[Fact]]:
         if fact.kind:
@@ -77,6 +81,7 @@ class Ledger:
     def add_fact(self, fact: Fact) -> None:
         """Keep a fact that is no copy."""
         self.facts[fact.key] = fact
+        self.prompts += fact.type in PROMPTS
         for facts in self._lists(fact):
             insort(facts, fact, key=_order)
 
@@ -90,6 +95,7 @@ class Ledger:
     def forget_fact(self, key: Key) -> None:
         """Let a fact go."""
         fact = self.facts.pop(key)
+        self.prompts -= fact.type in PROMPTS
         for facts in self._lists(fact):
             del facts[bisect_left(facts, fact.order, key=_order)]
 

@@ -31,6 +31,9 @@ SIGNS_MAX: Final = 256
 """Intervals of signs of one source and window: only a feed slower than its `silent_after` makes so many. The oldest go:
 whether there was a sign in the window of an open action, the later ones say as well."""
 
+ADDRESSES_CACHED_MAX: Final = 16_384
+"""Addresses whose one form is kept at hand: about 3 MB; to read one costs 15 us."""
+
 ALERT_ACTIONS_MAX: Final = 100
 """Ids of members that an alert names (contract section 7)."""
 

@@ -43,9 +43,11 @@ class Feed(msgspec.Struct, array_like=True):
 class Liveness:
     """Signs by heartbeats, of every source that was heard or that a set lists. `dirty` sources have changed."""
 
-    __slots__ = ("dirty", "feeds")
+    __slots__ = ("_signs_max", "dirty", "feeds")
 
-    def __init__(self) -> None:
+    def __init__(self, signs_max: int = SIGNS_MAX) -> None:
+        """Nothing heard yet; `signs_max`: intervals that are kept of one source and window."""
+        self._signs_max = signs_max
         self.feeds: dict[str, Feed] = {}
         self.dirty: set[str] = set()
 
@@ -81,7 +83,7 @@ class Liveness:
         for silent_after_us, intervals in feed.signs.items():
             if heartbeat.lag_us <= silent_after_us:
                 _insert(intervals, heartbeat.arrival_us, silent_after_us)
-                if len(intervals) > SIGNS_MAX:
+                if len(intervals) > self._signs_max:
                     del intervals[0]
                 is_sign = True
         return is_sign

@@ -10,7 +10,7 @@ from stepwatch.streams.effects import Effects
 from stepwatch.streams.facts import Action, Fact, Key
 from stepwatch.streams.judge import Judge
 from stepwatch.streams.ledger import Ledger
-from stepwatch.streams.limits import SUBJECTS_CACHED_MAX
+from stepwatch.streams.limits import SIGNS_MAX, SUBJECTS_CACHED_MAX
 from stepwatch.streams.liveness import Liveness
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.waiting import Deadlines, SubjectKey
@@ -24,11 +24,13 @@ class Partition:
 
     Attributes:
         actions_us, evidence_us: log times of the two inputs; -1 before the first record.
+        both_us: what both inputs have reached: closes and forgetting go by it.
         first_log_us: the first log time of `authentications`, or None.
         withheld: actions whose last decision is not published yet, with the log time from which it will be.
         blind: open actions that some source's silence leaves undecided.
         anchored: (pattern, event): where a pattern holds now.
-        silent: source -> id of its open `source_silence` alert.
+        silent: source -> (alert id, member id) of the silence that it is in.
+        rebucketed: actions whose arrival turned out earlier, and that may belong to another alert by it.
         news: what the batch at hand has added, by subject.
         again: actions that the batch at hand must judge again for another reason.
         stragglers: subjects of records that were moved here after what they may concern had closed, with the
@@ -38,14 +40,16 @@ class Partition:
         writes: what the batch at hand changes in the state topic; the last word on a key counts.
     """
 
-    def __init__(self, sets: PolicySets) -> None:
+    def __init__(self, sets: PolicySets, *, signs_max: int = SIGNS_MAX) -> None:
+        """Nothing known yet; `signs_max`: see `Liveness`."""
         self.sets = sets
         self.ledgers: dict[SubjectKey, Ledger] = {}
-        self.liveness = Liveness()
+        self.liveness = Liveness(signs_max)
         self.judge = Judge(sets, self.liveness)
         self.alerting = Alerting()
         self.actions_us = -1
         self.evidence_us = -1
+        self.both_us = -1
         self.first_log_us: int | None = None
         self.due = Deadlines()
         self.closing = Deadlines()
@@ -54,10 +58,11 @@ class Partition:
         self.withheld: dict[Named, int] = {}
         self.blind: set[Named] = set()
         self.anchored: set[tuple[str, Named]] = set()
-        self.silent: dict[str, str] = {}
+        self.silent: dict[str, tuple[str, str]] = {}
         self.news: dict[SubjectKey, list[Fact | Action]] = {}
         self.again: dict[SubjectKey, set[Key]] = {}
         self.stragglers: dict[SubjectKey, int] = {}
+        self.rebucketed: set[Named] = set()
         self.writes: dict[bytes, bytes | None] = {}
         self.effects = Effects()
         self.decided_at = ""
@@ -84,6 +89,11 @@ class Partition:
             key = self._keys[subject] = subject_key(*subject)
         return key
 
+    def reach(self, actions_us: int, evidence_us: int) -> None:
+        """Note the log times of the inputs."""
+        self.actions_us, self.evidence_us = actions_us, evidence_us
+        self.both_us = min(actions_us, evidence_us)
+
     def ledger(self, subject: SubjectKey) -> Ledger:
         """The ledger of a subject, made where there is none."""
         ledger = self.ledgers.get(subject)
@@ -95,8 +105,3 @@ class Partition:
         """Have these actions judged when the batch ends."""
         for subject, key in named:
             self.again.setdefault(subject, set()).add(key)
-
-    @property
-    def both_us(self) -> int:
-        """The log time that both inputs have reached: closes and forgetting go by it."""
-        return min(self.actions_us, self.evidence_us)

@@ -111,13 +111,14 @@ def _keep_first(events: dict[tuple[str, ...], Event], event: Event, sets: Policy
 
 def judged(events: dict[tuple[str, ...], Event], heartbeats: list[Heartbeat], sets: PolicySets) -> Partition:
     """A partition that has read everything and closed every action."""
-    partition = Partition(sets)
+    # Every sign of the file is heard before the first action is judged by the first of them.
+    partition = Partition(sets, signs_max=END_US)
     partition.plain_rest = plain_rest("", "", 0)
     for heartbeat in heartbeats:
         intake.hear(partition, heartbeat)
     for key, event in events.items():
         intake.accept(partition, event, (key[0], key[1]), Coordinates())
-    partition.actions_us = partition.evidence_us = END_US
+    partition.reach(END_US, END_US)
     settle(partition)
     return partition
 

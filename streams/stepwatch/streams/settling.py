@@ -38,6 +38,7 @@ def settle(partition: Partition) -> None:
     for subject, arrival_us in partition.stragglers.items():
         _judge_closed(partition, subject, arrival_us)
     partition.stragglers.clear()
+    partition.rebucketed.clear()
     partition.judge.forget_choices()
 
 
@@ -72,6 +73,8 @@ def consider(
     form = published_form(decision)
     if form == action.published:
         partition.withheld.pop(named, None)
+        if named in partition.rebucketed:
+            _enlist(partition, subject, action, decision, form)
         return decision
     from_us = 0 if final else publish_from(action, decision)
     if from_us <= partition.evidence_us or from_us == 0:
@@ -92,19 +95,25 @@ def publish(partition: Partition, subject: SubjectKey, action: Action, decision:
     partition.effects.audit.append((partition.key(subject), row))
     partition.effects.count(f"verdicts.{decision.verdict}")
     state.save(partition.writes, subject, action)
-    if not action.counts:
+    left = VERDICT_KINDS.get(before.verdict) if before is not None else None
+    if action.counts and left is not None and left != VERDICT_KINDS.get(decision.verdict):
+        policy_set = partition.sets.judging(action.set_digest, action.time_us)
+        requirement = policy_set.requirements[action.policy]
+        bucket = action_bucket(left, policy_set, requirement, subject, action)
+        partition.alerting.leave(bucket.alert_id, *action.key, _cause(before, decision))
+    _enlist(partition, subject, action, decision, form)
+
+
+def _enlist(partition: Partition, subject: SubjectKey, action: Action, decision: Decision, form: Published) -> None:
+    """Make an action a member of the alert of its verdict, where that has one."""
+    kind = VERDICT_KINDS.get(decision.verdict)
+    if kind is None or not action.counts:
         return
     policy_set = partition.sets.judging(action.set_digest, action.time_us)
     requirement = policy_set.requirements[action.policy]
-    left = VERDICT_KINDS.get(before.verdict) if before is not None else None
-    joined = VERDICT_KINDS.get(decision.verdict)
-    if left is not None and left != joined:
-        bucket = action_bucket(left, policy_set, requirement, subject, action)
-        partition.alerting.leave(bucket.alert_id, *action.key, _cause(before, decision))
-    if joined is not None:
-        bucket = action_bucket(joined, policy_set, requirement, subject, action)
-        member = verdict_member(requirement, subject, action, decision, form.nearest)
-        partition.alerting.join(alert_of(bucket, requirement), member)
+    bucket = action_bucket(kind, policy_set, requirement, subject, action)
+    member = verdict_member(requirement, subject, action, decision, form.nearest)
+    partition.alerting.join(alert_of(bucket, requirement), member)
 
 
 def _cause(before: Published | None, decision: Decision) -> str:

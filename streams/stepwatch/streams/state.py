@@ -183,6 +183,6 @@ def _restore_moments(partition: Partition) -> None:
         partition.alert_moments.add(moment_us, named, "", alert_id)
         for member in standing.inside():
             if alert.kind == SOURCE_SILENCE:
-                partition.silent[member.source] = alert_id
+                partition.silent[member.source] = (alert_id, member.id)
             else:
                 partition.anchored.add((alert.kind, (named, (member.source, member.id))))

@@ -19,6 +19,7 @@ class MfaFatigue:
 
     name = "mfa_fatigue"
     severity = "high"
+    prompts_min = CHALLENGES_MIN
 
     def anchors(self, fact: Fact) -> bool:
         """Challenged, failed, denied, expired or cancelled."""

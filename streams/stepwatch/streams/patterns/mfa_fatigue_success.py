@@ -5,7 +5,7 @@ from __future__ import annotations
 from stepwatch.schemas import events as ev
 from stepwatch.streams.facts import Action, Fact
 from stepwatch.streams.ledger import between
-from stepwatch.streams.patterns.mfa_fatigue import MfaFatigue
+from stepwatch.streams.patterns.mfa_fatigue import CHALLENGES_MIN, MfaFatigue
 from stepwatch.streams.patterns.view import FATIGUE_WINDOW_US, Reach, View, limit_of, may_anchor
 
 _FATIGUE = MfaFatigue()
@@ -16,6 +16,7 @@ class MfaFatigueSuccess:
 
     name = "mfa_fatigue_success"
     severity = "high"
+    prompts_min = CHALLENGES_MIN
 
     def anchors(self, fact: Fact) -> bool:
         """`stepup.verified`."""

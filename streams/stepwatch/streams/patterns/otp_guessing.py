@@ -16,6 +16,7 @@ class OtpGuessing:
 
     name = "otp_guessing"
     severity = "high"
+    prompts_min = FAILURES_MIN
 
     def anchors(self, fact: Fact) -> bool:
         """`stepup.failed`."""

@@ -13,6 +13,7 @@ class ReplayedCode:
 
     name = "replayed_code"
     severity = "critical"
+    prompts_min = 0
 
     def anchors(self, fact: Fact) -> bool:
         """`stepup.verified`."""

@@ -12,6 +12,7 @@ class SelfApproval:
 
     name = "self_approval"
     severity = "high"
+    prompts_min = 0
 
     def anchors(self, fact: Fact) -> bool:
         """`approval.granted`."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from stepwatch.schemas import events as ev
 from stepwatch.schemas.times import MINUTE_US
 from stepwatch.streams.facts import Action, Fact
-from stepwatch.streams.ledger import Ledger, between
+from stepwatch.streams.ledger import PROMPTS, Ledger, between
 from stepwatch.streams.limits import PATTERN_LATENESS_US
 from stepwatch.streams.sets import PolicySets
 
 Reach = tuple[int, int]
 """First and last time of the anchors that an event may concern, both in, in microseconds."""
 
+__all__ = ["PROMPTS"]
+
 FATIGUE_WINDOW_US = 10 * MINUTE_US
-PROMPTS = frozenset({ev.STEPUP_CHALLENGED, ev.STEPUP_FAILED, ev.STEPUP_DENIED, ev.STEPUP_EXPIRED, ev.STEPUP_CANCELLED})
-"""What a person who is being pestered with prompts leaves behind."""
 
 
 class View(NamedTuple):
@@ -58,6 +57,8 @@ class EvidencePattern(Protocol):
 
     name: str
     severity: str
+    prompts_min: int
+    """With fewer prompts on record of a subject it cannot hold, and need not be asked."""
 
     def anchors(self, fact: Fact) -> bool:
         """Whether an event is of the kind that the pattern looks back from."""
