@@ -58,10 +58,8 @@ async def run_rounds(bootstrap: str, folder: Path, count: int, rounds: int, stag
         before = await run_loop(filled, stages.row_bytes, folder, "before")
         worker = await run_worker(filled, folder / f"worker{number}.log")
         after = await run_loop(filled, stages.row_bytes, folder, "after")
-        _say(
-            f"round {number}: worker {worker.cpu_us:.2f} us, loops {before.cpu_us:.2f} and {after.cpu_us:.2f}; checking"
-        )
         done.append(Round(worker, (before, after), await check(filled)))
+        _say(f"round {number}: {done[-1].ratio:.2f} times the loop; faults: {done[-1].checked.faults or 'none'}")
         await drop(settings)
     return done
 

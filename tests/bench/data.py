@@ -136,7 +136,7 @@ def _actions(count: int, begin_us: int, seed: int) -> Iterator[Sent]:
 def _step_ups(count: int, begin_us: int, seed: int) -> list[Sent]:
     """A step-up for each policed action, sorted by arrival; most of them prove it."""
     rng = random.Random(seed + 2)
-    found = []
+    found: list[Sent] = []
     for tick in ticks(count, seed):
         if tick.policed:
             time_ms, at_ms, session, amr = _proof_of(tick, rng)

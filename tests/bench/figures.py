@@ -32,22 +32,36 @@ class Figures(NamedTuple):
         us_per_event: CPU microseconds per record while warm.
         whole_us_per_event: CPU of the whole process, its start included.
         peak_mb: the most memory at any look.
-        first_s: from the start of the process to the first committed row.
+        first_s: from the start of the process to the first committed row; None where nobody looked.
     """
 
     events_per_s: float
     us_per_event: float
     whole_us_per_event: float
     peak_mb: float
-    first_s: float
+    first_s: float | None
 
 
-def figures_of(samples: Sequence[Sample], first_s: float) -> Figures:
+class Run(NamedTuple):
+    """One process from its start to its last committed record.
+
+    Attributes:
+        name: what ran.
+        figures: what it cost.
+        records_per_transaction: committed together, on the average.
+    """
+
+    name: str
+    figures: Figures
+    records_per_transaction: int
+
+
+def figures_of(samples: Sequence[Sample], first_s: float | None = None) -> Figures:
     """The figures of one run.
 
     Args:
         samples: in order; the last one has all records.
-        first_s: start to first committed row, seconds.
+        first_s: start to first committed row, seconds; None: nobody looked.
     """
     last = samples[-1]
     warm = next((s for s in samples if s.records >= _WARM_FROM * last.records), last)

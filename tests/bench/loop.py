@@ -22,8 +22,9 @@ from aiokafka.admin import NewTopic
 
 from stepwatch.agents.clients import close_client, open_admin
 from stepwatch.schemas.compiled import decode_envelope
+from tests.bench.figures import Run, figures_of
 from tests.bench.fill import Filled
-from tests.bench.measure import Run, watch
+from tests.bench.watch import watch
 
 _BATCH_RECORDS = 4000
 _BATCHES_AHEAD = 6
@@ -83,7 +84,6 @@ async def run_loop(filled: Filled, row_bytes: tuple[int, int], folder: Path, nam
 
 
 async def _watched(job: Job, log: Path) -> Run:
-    run = Run("bare loop")
     said = Path(job.progress)
     command = [sys.executable, "-m", "tests.bench.loop", msgspec.json.encode(job).decode()]
     with log.open("ab") as out:
@@ -93,12 +93,11 @@ async def _watched(job: Job, log: Path) -> Run:
         return int.from_bytes(said.read_bytes()[:8])
 
     try:
-        await watch(run, process, log, records, job.records)
-        run.transactions = int.from_bytes(said.read_bytes()[8:])
+        samples = await watch(process, log, records, job.records)
+        return Run("bare loop", figures_of(samples), job.records // int.from_bytes(said.read_bytes()[8:]))
     finally:
         process.kill()
         process.wait()
-    return run
 
 
 class _Copier:

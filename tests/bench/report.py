@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from statistics import mean
 
 from tests.bench.check import Checked
-from tests.bench.measure import Run
+from tests.bench.figures import Run
 from tests.bench.stages import Stages
 
 
@@ -26,7 +26,7 @@ class Round:
     @property
     def ratio(self) -> float:
         """CPU an event of the worker over that of the loop in the same round."""
-        return self.worker.cpu_us / mean(loop.cpu_us for loop in self.loops)
+        return self.worker.figures.us_per_event / mean(loop.figures.us_per_event for loop in self.loops)
 
 
 def print_report(count: int, stages: Stages, rounds: Sequence[Round]) -> None:
@@ -70,11 +70,12 @@ def _lines(count: int, stages: Stages, rounds: Sequence[Round]) -> Iterator[str]
 
 
 def _run_line(number: int, run: Run, ratio: str) -> str:
-    first = "" if run.first_s is None else f"{run.first_s:.2f}"
-    size = run.samples[-1].records // run.transactions if run.transactions else 0
+    figures = run.figures
+    first = "" if figures.first_s is None else f"{figures.first_s:.2f}"
     return (
-        f"| {number} | {run.name} | {run.events_per_s:,.0f} | {run.cpu_us:.2f} | {run.cpu_us_whole:.2f} | {ratio} "
-        f"| {run.peak_bytes / 1e6:.0f} | {first} | {size:,} |"
+        f"| {number} | {run.name} | {figures.events_per_s:,.0f} | {figures.us_per_event:.2f} "
+        f"| {figures.whole_us_per_event:.2f} | {ratio} | {figures.peak_mb:.0f} | {first} "
+        f"| {run.records_per_transaction:,} |"
     )
 
 

@@ -204,7 +204,7 @@ def _append_stage(rows: Sequence[tuple[bytes, bytes]]) -> Stage:
 
 
 def _produce_batch() -> BatchBuilder:
-    return BatchBuilder(2, 900_000, 0, is_transactional=True)
+    return BatchBuilder(900_000, 0, is_transactional=1)
 
 
 def _plain_stages(sample: _Sample, sets: PolicySets) -> list[Stage]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stepwatch.agents.settings import Settings
+from tests.bench.figures import Run, figures_of
 from tests.bench.fill import Filled
-from tests.bench.measure import Run, watch
+from tests.bench.watch import watch
 from tests.live.road import Role
 
 _TOTAL = re.compile(r"^stepwatch_(records_in|pulses|transactions)_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
@@ -29,14 +30,13 @@ async def run_worker(filled: Filled, log: Path, **env: str) -> Run:
         env: of the process, beside its settings.
     """
     settings = filled.settings
-    run = Run("worker")
     started = time.monotonic()
     role = Role(settings, log, "correlate", **env)
     first = asyncio.create_task(_first_verdict(settings, started))
     try:
-        await watch(run, role.process, log, _Metrics(settings).records, filled.records)
-        run.first_s = await asyncio.wait_for(first, 30)
-        run.transactions = (await asyncio.to_thread(_totals, settings))["transactions"]
+        samples = await watch(role.process, log, _Metrics(settings).records, filled.records)
+        figures = figures_of(samples, await asyncio.wait_for(first, 30))
+        transactions = (await asyncio.to_thread(_totals, settings))["transactions"]
         if status := role.stop():
             raise RuntimeError(f"the worker ended with status {status}: {role.said[-2000:]}")
     finally:
@@ -45,7 +45,7 @@ async def run_worker(filled: Filled, log: Path, **env: str) -> Run:
             await first
         if role.process.poll() is None:
             role.kill()
-    return run
+    return Run("worker", figures, filled.records // transactions)
 
 
 class _Metrics:

@@ -210,7 +210,6 @@ def test_open_alerts_do_not_depend_on_the_order_of_a_file() -> None:
 HOME = partition_of(b"default/alice", 4)
 
 
-@pytest.mark.xfail(reason="the member stays in the alert of its former bucket", strict=True)
 def test_a_member_whose_arrival_turns_out_earlier_leaves_the_alert_of_the_later() -> None:
     driver = Driver(POLICY, HOME, 4)
     sent = an_event("action.performed", "a", session="s1", action="payments.x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,13 @@ PROVING = policy("amr_any: [hwk]", sources="{name: /idp, proves: [step_up]}")
 STRICT = policy("amr_any: [hwk], binding: transaction, same_device: true, max_uses: 1")
 
 
-def sentence(policies: str, **fields: object) -> str:
+def sentence(policies: str, **fields: Any) -> str:
     """The nearest miss of an action of session s1, transaction t1 and device d1, with one proof a minute before."""
     driver = Driver(policies)
     at = fields.pop("at", -M)
-    revoked = fields.pop("revoked", False)
+    revoked, used = fields.pop("revoked", False), fields.pop("used", False)
     proof: Row = {
-        "time_us": T0_US + at,  # type: ignore[operator]
+        "time_us": T0_US + at,
         "amr": ["hwk"],
         "transaction": "t1",
         "client": {"device": "d1"},
@@ -31,7 +32,7 @@ def sentence(policies: str, **fields: object) -> str:
     driver.evidence("stepup.verified", "v", **proof)
     if revoked:
         driver.evidence("session.revoked", "r", time_us=T0_US - S)
-    if fields.pop("used", False):
+    if used:
         driver.action("before", time_us=T0_US - S, transaction="t1", client={"device": "d1"})
     driver.action("a", time_us=T0_US, transaction="t1", client={"device": "d1"})
     driver.pulse(driver.log.now_us + 10 * S)
@@ -50,7 +51,7 @@ def sentence(policies: str, **fields: object) -> str:
         (STRICT, {"amr": []}, "proof not an accepted factor"),
         (STRICT, {"at": -5 * M - 42 * S}, "security key tap 42 s too old"),
         (STRICT, {"at": -5 * M - US}, "security key tap 0.001 ms too old"),
-        (STRICT, {"at": -D - 5 * M + 5 * M}, "security key tap 23 h 55 min too old"),
+        (STRICT, {"at": -D}, "security key tap 23 h 55 min too old"),
         (STRICT, {"transaction": "t2"}, "security key tap given for something else"),
         (STRICT, {"client": {"device": "d2"}}, "security key tap from another device or address"),
         (STRICT, {"used": True}, "security key tap already used up"),
@@ -63,15 +64,14 @@ def sentence(policies: str, **fields: object) -> str:
         ),
     ],
 )
-def test_each_filter_that_failed_is_said_in_words(policies: str, fields: dict[str, object], said: str) -> None:
+def test_each_filter_that_failed_is_said_in_words(policies: str, fields: dict[str, Any], said: str) -> None:
     assert sentence(policies, **fields) == said
 
 
 @pytest.mark.parametrize("code", sorted(FACTORS))
-def test_each_known_factor_has_a_name_that_is_not_its_code(code: str) -> None:
+def test_each_known_factor_has_a_name_in_words(code: str) -> None:
     said = sentence(policy("amr_any: [none-of-these]"), amr=[code])
     assert said == f"{FACTORS[code]} not an accepted factor"
-    assert FACTORS[code].lower() != code or code in ("face", "pin")
 
 
 def test_the_strongest_known_factor_names_the_proof_and_unknown_ones_name_themselves() -> None:

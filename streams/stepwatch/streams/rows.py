@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -20,7 +20,7 @@ ENGINE_VERSION = "0.1.0"
 _NOTHING: Any = type("Nothing", (), {"__getattr__": lambda self, name: None, "__bool__": lambda self: False})()
 
 
-class Coordinates(NamedTuple):
+class Coordinates(msgspec.Struct, frozen=True, gc=False):
     """Where a record lies in Kafka; empty for a file."""
 
     topic: str = ""
