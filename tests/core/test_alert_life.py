@@ -205,6 +205,21 @@ def test_an_alert_whose_moment_passes_while_a_later_member_changes_its_reason_st
     assert versions(driver)[-1] == (2, "resolved", "expired", 2)
 
 
+@pytest.mark.timeout(20)
+def test_an_alert_that_changes_in_the_batch_that_brings_its_moment_costs_no_more_than_a_step() -> None:
+    """The log jumps by weeks, and the same batch brings a member: it is not asked again for each microsecond."""
+    driver = alerting()
+    driver.action("a")
+    driver.pulse(T0_US + GRACE)
+    driver.action("b", session="s2")
+    driver.pulse(T0_US + 40 * D)
+    assert versions(driver) == [(1, "open", "", 1), (2, "open", "", 2)]
+    driver.pulse(T0_US + 70 * D)
+    assert len(versions(driver)) == 2
+    driver.pulse(T0_US + 70 * D + MS)
+    assert versions(driver)[-1] == (3, "resolved", "expired", 2)
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_resolved_alert_goes_to_its_tombstone_no_earlier_than_7_days_after_its_last_change(restarts: bool) -> None:
     driver = alerting()

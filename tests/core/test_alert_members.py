@@ -210,18 +210,30 @@ def test_open_alerts_do_not_depend_on_the_order_of_a_file() -> None:
 HOME = partition_of(b"default/alice", 4)
 
 
-def test_a_member_whose_arrival_turns_out_earlier_leaves_the_alert_of_the_later() -> None:
-    driver = Driver(POLICY, HOME, 4)
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    ("policies", "kind"), [(POLICY, "unverified_action"), (SILENT, "blind")], ids=["another verdict", "the same"]
+)
+def test_a_member_whose_arrival_turns_out_earlier_leaves_the_alert_of_the_later(
+    policies: str, kind: str, restarts: bool
+) -> None:
+    """It is bucketed by its arrival while that is later than accept_late, and by its time once it is not."""
+    driver = Driver(policies, HOME, 4)
     sent = an_event("action.performed", "a", session="s1", action="payments.x")
     arrival_us = T0_US + 24 * H
     driver.send(TOPICS.actions, sent, arrival_us + M)
     driver.pulse(arrival_us + 2 * M)
-    assert [row["kind"] for row in driver.open_alerts.values()] == ["blind"]
+    (late,) = driver.open_alerts.values()
+    assert late["kind"] == "blind"
+    if restarts:
+        driver.restart()
     moved = [(FIRST_ARRIVAL, format_time(arrival_us - M).encode()), (MOVES, b"1")]
     driver.send(TOPICS.actions, sent, arrival_us + 3 * M, headers=moved)
     driver.pulse(arrival_us + 4 * M)
-    assert driver.verdict("a")["verdict"] == "unverified"
-    assert [row["kind"] for row in driver.open_alerts.values()] == ["unverified_action"]
+    (left,) = driver.open_alerts.values()
+    file = alerted(policies, action("a", arrival=24 * H - M, action="payments.x"))
+    assert (left["kind"], left["alert_id"], left["count"]) == (kind, file[kind]["alert_id"], 1)
+    assert left["alert_id"] != late["alert_id"]
 
 
 # the two durations

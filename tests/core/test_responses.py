@@ -235,3 +235,30 @@ def test_an_expired_alert_reopens_for_a_new_member_only(restarts: bool) -> None:
     unproved(driver, "b", "s2")
     last = [row for row in driver.alerts if row["kind"] == "unverified_action"][-1]
     assert (last["state"], last["resolved_by"], last["count"]) == ("open", "", 2)
+
+
+@RESTARTS
+def test_a_silence_that_a_person_resolved_is_raised_again_when_the_source_falls_silent_anew(restarts: bool) -> None:
+    """All heartbeats of the feed have one id, so both silences have one alert: each is a member of its own."""
+    driver = Driver(policy(sources="{name: /idp, silent_after: 5m}"))
+    driver.heartbeat("/idp", "always the same")
+    driver.pulse(T0_US + 6 * M)
+    decide(driver, "resolve")
+    driver.heartbeat("/idp", "always the same")
+    if restarts:
+        driver.restart()
+    driver.pulse(driver.log.now_us + 6 * M)
+    assert story(driver)[-1][1:] == ("open", "", 1)
+    assert len({row["alert_id"] for row in driver.alerts}) == 1
+
+
+@RESTARTS
+def test_a_silence_that_a_person_resolved_stays_resolved_while_it_lasts(restarts: bool) -> None:
+    driver = Driver(policy(sources="{name: /idp, silent_after: 5m}"))
+    driver.heartbeat("/idp", "h")
+    driver.pulse(T0_US + 6 * M)
+    decide(driver, "resolve")
+    if restarts:
+        driver.restart()
+    driver.pulse(driver.log.now_us + 6 * H)
+    assert story(driver) == [OPENED, (2, "resolved", "person", 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from stepwatch.agents.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, PortTaken, RoleError
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import FRAMEWORK, get_logger
-from stepwatch.agents.settings import Role, Settings
+from stepwatch.agents.settings import Role, Settings, unknown_variables
 
 log = get_logger(__name__)
 
@@ -134,6 +135,8 @@ def run_role(build: Callable[[Settings], RoleApp], settings: Settings) -> int:
     """Run the app that `build` makes, in an event loop of its own; returns the exit status."""
 
     async def run() -> int:
+        for name in unknown_variables(os.environ):
+            log.warning("no such setting: is it misspelt? `stepwatch settings` lists them", variable=name)
         return await run_app(build(settings))
 
     return asyncio.run(run())

@@ -28,6 +28,7 @@ from stepwatch.agents.logs import get_logger
 from stepwatch.agents.settings import Settings
 
 log = get_logger(__name__)
+_TELL_AGAIN_S = 10.0
 _RETRY_S = 0.5
 _STOP_S = 5.0
 _REFUSALS = (
@@ -75,6 +76,7 @@ async def open_client(build: Callable[[], Any], settings: Settings) -> Any:
         KafkaRefused: one answered and refused us.
     """
     give_up = time.monotonic() + settings.start_timeout_ms / 1000
+    told_at = float("-inf")
     while True:
         client = build()
         try:
@@ -87,7 +89,9 @@ async def open_client(build: Callable[[], Any], settings: Settings) -> Any:
             await close_client(client)
             if time.monotonic() >= give_up:
                 raise away(settings, error) from error
-            log.info("waiting for Kafka", at=settings.kafka_bootstrap)
+            if time.monotonic() - told_at >= _TELL_AGAIN_S:
+                log.info("waiting for Kafka", at=settings.kafka_bootstrap)
+                told_at = time.monotonic()
         except BaseException:
             await close_client(client)
             raise

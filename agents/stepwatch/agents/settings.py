@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -148,9 +149,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if bool(self.kafka_ssl_cert) != bool(self.kafka_ssl_key):
-            raise ValueError("kafka_ssl_cert and kafka_ssl_key belong together: set both or none")
+            raise ValueError("STEPWATCH_KAFKA_SSL_CERT and STEPWATCH_KAFKA_SSL_KEY belong together: set both or none")
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_username:
-            raise ValueError(f"kafka_sasl_username is needed for {self.kafka_security_protocol}")
+            raise ValueError(f"STEPWATCH_KAFKA_SASL_USERNAME is needed for {self.kafka_security_protocol}")
         return self
 
     @property
@@ -218,3 +219,17 @@ class Settings(BaseSettings):
             password = self.secret("kafka_ssl_key_password")
             context.load_cert_chain(str(self.kafka_ssl_cert), str(self.kafka_ssl_key), password)
         return context
+
+
+_NOT_SETTINGS = frozenset({"STEPWATCH_CACHE", "STEPWATCH_SHARED", "STEPWATCH_TEST_DOCKER"})
+"""Variables of the embedded servers and of the tests, which no role reads."""
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """Names of environment variables that look like settings and are none: most likely misspelt.
+
+    Args:
+        names: of the environment.
+    """
+    known = {f"STEPWATCH_{field.upper()}" for field in Settings.model_fields} | _NOT_SETTINGS
+    return sorted(name for name in names if name.startswith("STEPWATCH_") and name.upper() not in known)

@@ -18,6 +18,7 @@ from stepwatch.agents.logs import get_logger
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.task import CorrelatorLike
 from stepwatch.agents.transaction import Transaction
+from stepwatch.streams.state import StateError
 
 log = get_logger(__name__)
 _POLL_S = 0.02
@@ -91,6 +92,8 @@ async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
                 correlator = build(partition, restored.items())
         except KafkaError as error:
             raise in_words(settings, error) from error
+        except StateError as error:
+            raise TakeoverRefused(f"{settings.topics.state}-{partition}: {error}") from error
         finally:
             await close_client(committed)
     except BaseException:

@@ -62,6 +62,6 @@ def exit_of(error: BaseException) -> tuple[int, str] | None:
     if type(error).__module__.startswith("aiokafka."):
         words = str(error) or type(error).__name__
         return EXIT_AWAY, f"Kafka could not do it ({words}): see whether it is well, then try again"
-    if isinstance(error, OSError) and error.filename is not None:
-        return EXIT_CONFIGURATION, f"{error.filename}: {error.strerror or error}"
+    if isinstance(error, OSError):
+        return EXIT_CONFIGURATION, f"{error.filename or 'standard output'}: {error.strerror or error}"
     return None

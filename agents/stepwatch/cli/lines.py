@@ -18,6 +18,8 @@ from stepwatch.cli.errors import Misused
 from stepwatch.sources.base import NOT_JSON, Adapter, Skip
 
 AS_THEY_ARE = "stepwatch"
+_LINES_NAMED = 20
+"""Of one reason why something is no event."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -29,6 +31,8 @@ def open_lines(path: str) -> Iterator[IO[bytes]]:
         Misused: it cannot be read.
     """
     if path == "-":
+        if sys.stdin is None:
+            raise Misused("standard input is closed: name a file, or pipe the events in")
         yield sys.stdin.buffer
         return
     with _open(path) as file:
@@ -78,6 +82,7 @@ class Converted:
 
     def __init__(self, lines: IO[bytes], adapter: Adapter | None) -> None:
         self.skipped: Counter[Skip] = Counter()
+        self._skipped_lines: dict[Skip, list[int]] = {}
         self.lines_read = 0
         self._lines = lines
         self._adapter = adapter
@@ -94,6 +99,9 @@ class Converted:
             for said in self._adapter.events(line):
                 if isinstance(said, Skip) and said != NOT_JSON:
                     self.skipped[said] += 1
+                    first = self._skipped_lines.setdefault(said, [])
+                    if len(first) < _LINES_NAMED and number not in first:
+                        first.append(number)
                     continue
                 self._origins.append(number)
                 # What is no JSON stays as it is: it is then rejected with its line, not passed over in silence.
@@ -104,5 +112,14 @@ class Converted:
         return self._origins[number - 1] if self._adapter is not None else number
 
     def skips_in_words(self) -> list[str]:
-        """One line for each reason why something is no event, the most frequent first."""
-        return [f"{count:>7,}  {skip.reason} ({skip.field})" for skip, count in self.skipped.most_common()]
+        """What is no event: how much, then a line for each reason with the first lines that it holds for."""
+        if not self.skipped:
+            return []
+        count = self.skipped.total()
+        said = [f"{count:,} {'record is' if count == 1 else 'records are'} no event of ours:"]
+        for skip, times in self.skipped.most_common():
+            numbers = self._skipped_lines[skip]
+            more = ", …" if times > len(numbers) else ""
+            lines = f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}{more}"
+            said.append(f"{times:>7,}  {skip.reason} ({skip.field}): {lines}")
+        return said

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +15,7 @@ import typer
 
 from stepwatch.cli import screen
 from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of, open_lines
+from stepwatch.cli.policy import policy_files
 
 if TYPE_CHECKING:
     from stepwatch.streams.replay import Explained
@@ -37,8 +41,8 @@ def replay(
     from stepwatch.streams.sets import load_files
 
     adapter = adapter_of(source)
-    sets = load_files(policy)
-    with open_lines(events) as file:
+    sets = load_files(policy_files(policy))
+    with open_lines(events) as file, ended_by_reader():
         lines = Converted(file, adapter)
         if as_json:
             rows = _with_origins(explained_replay(lines, sets), lines)
@@ -49,7 +53,8 @@ def replay(
             glances = Glances()
             rows = _with_origins(explained_replay(glances.watch(lines), sets), lines)
             write_report(rows, glances)
-    _tell_skips(lines, events)
+    for words in lines.skips_in_words():
+        screen.say(words)
 
 
 def write_json(rows: Iterable[dict[str, object]]) -> None:
@@ -70,9 +75,13 @@ def _with_origins(rows: Iterator[Explained], lines: Converted) -> Iterator[Expla
         yield explained
 
 
-def _tell_skips(lines: Converted, path: str) -> None:
-    if lines.skipped:
-        count = screen.counted(lines.skipped.total(), "record")
-        screen.say(f"{count} of {path} are no events of ours ({screen.counted(lines.lines_read, 'line')} read):")
-        for words in lines.skips_in_words():
-            screen.say(words)
+@contextmanager
+def ended_by_reader() -> Iterator[None]:
+    """Whoever reads our output has enough (`| head`): end as Unix tools do, without a word."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, into nothing now.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(128 + signal.SIGPIPE) from None

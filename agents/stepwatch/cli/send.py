@@ -49,10 +49,8 @@ def _tell(sent: Sent, lines: Converted, bootstrap: str) -> None:
     if sent.heartbeats:
         parts.append(counted(sent.heartbeats, "heartbeat"))
     print(f"sent {', '.join(parts)} to {bootstrap}")
-    if lines.skipped:
-        say(f"{counted(lines.skipped.total(), 'record')} are no events of ours:")
-        for words in lines.skips_in_words():
-            say(words)
+    for words in lines.skips_in_words():
+        say(words)
     if sent.newer:
         say(f"{counted(sent.newer, 'event')} of a type that only a newer Stepwatch knows: not sent")
     if not sent.policies_known:

@@ -35,7 +35,7 @@ def read_settings(**changes: Any) -> Settings:
         for error in refused.errors(include_url=False):
             name = "STEPWATCH_" + str(error["loc"][0]).upper() if error["loc"] else "settings"
             got = f"; got {error['input']!r}" if error["loc"] and "password" not in name.lower() else ""
-            said.append(f"{name}: {error['msg']}{got}")
+            said.append(f"{name}: {error['msg'].removeprefix('Value error, ')}{got}")
         said.append("`stepwatch settings` lists every setting")
         raise Misused("\n".join(said)) from refused
 

@@ -143,6 +143,7 @@ def silence_member(silence: Silence, log_time_us: int) -> tuple[Alert, Member]:
         bucket_end_us=silence.since_us,
     )
     title, explanation = PATTERNS[SOURCE_SILENCE]
+    heard = "last sign of life" if silence.was_heard else "no sign of life since"
     member = Member(
         source=silence.source,
         # Each silence is a member of its own, though two of a feed that numbers nothing share an alert.
@@ -154,6 +155,6 @@ def silence_member(silence: Silence, log_time_us: int) -> tuple[Alert, Member]:
         severity=SILENCE_SEVERITY,
         reason=silence.source,
         title=f"{silence.source}: {title}",
-        explanation=f"{explanation}; last sign of life {format_time(silence.since_us)[:19]}Z",
+        explanation=f"{explanation}; {heard} {format_time(silence.since_us)[:19]}Z",
     )
     return alert, member

@@ -312,7 +312,7 @@ def _judge_data(event: dict[str, Any], kind: str, time_us: int, data: dict[str, 
             names = [str(part) for part in error["loc"] if isinstance(part, str)]
             if names[:1] == ["auth_time"]:
                 names = names[:1]
-            faults.setdefault("data." + ".".join(names), error["msg"])
+            faults.setdefault("data." + ".".join(names), error["msg"].removeprefix("Value error, "))
     tenant = data.get("tenant")
     if "data.tenant" not in faults and tenant not in (None, "") and not _TENANT.fullmatch(tenant):
         faults["data.tenant"] = f"expected 1 to 64 of A-Z a-z 0-9 . _ -, got {tenant[:80]!r}"

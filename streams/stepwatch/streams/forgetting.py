@@ -8,13 +8,10 @@ from stepwatch.streams.ledger import Ledger
 from stepwatch.streams.limits import ALERT_EXPIRES_US
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.partition import Partition
-from stepwatch.streams.patterns import EVIDENCE_PATTERNS, denied_then_acted, fresh_credential
+from stepwatch.streams.patterns import ANCHORED
 from stepwatch.streams.settling import alert_key
 from stepwatch.streams.state import drop, drop_alert
 from stepwatch.streams.waiting import SubjectKey
-
-ANCHORED = (*(pattern.name for pattern in EVIDENCE_PATTERNS), denied_then_acted.NAME, fresh_credential.NAME)
-"""Patterns whose anchors are remembered while they hold."""
 
 
 def forget_items(partition: Partition) -> None:
@@ -65,7 +62,7 @@ def forget_alerts(partition: Partition) -> None:
             continue
         if alert_id in partition.alerting.dirty:
             # It is about to be written, or what changed does not show: it is asked again with the next record.
-            partition.alert_moments.add(moment_us + 1, (tenant, subject_id), "", alert_id)
+            partition.alert_moments.add(partition.both_us, (tenant, subject_id), "", alert_id)
             continue
         alert = standing.alert
         if alert.state != RESOLVED:

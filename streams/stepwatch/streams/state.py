@@ -17,6 +17,7 @@ from stepwatch.streams.liveness import Feed, Liveness
 from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.partition import Partition
+from stepwatch.streams.patterns import ANCHORED
 from stepwatch.streams.waiting import SubjectKey
 
 STATE_VERSION = 1
@@ -49,12 +50,15 @@ def _value(item: object) -> bytes:
     return bytes((STATE_VERSION,)) + _encode(item)
 
 
-def _read(value: bytes, kind: Any) -> Any:
-    if value[0] != STATE_VERSION:
+def _check_version(value: bytes) -> None:
+    if value[:1] != bytes((STATE_VERSION,)):
         raise StateError(
-            f"the state topic holds version {value[0]}, this worker reads version {STATE_VERSION}: "
+            f"a record of version {value[0] if value else 'none'}, this worker reads version {STATE_VERSION}: "
             "run the version that wrote it, or a newer one"
         )
+
+
+def _read(value: bytes, kind: Any) -> Any:
     return msgspec.msgpack.decode(value[1:], type=kind)
 
 
@@ -126,6 +130,8 @@ def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]])
             latest.pop(key, None)
         else:
             latest[key] = value
+    for value in latest.values():
+        _check_version(value)
     logs: dict[str, LogTime] = {}
     members: list[tuple[str, Member]] = []
     for key, value in latest.items():
@@ -182,7 +188,13 @@ def _restore_moments(partition: Partition) -> None:
         moment_us = alert_forget_from(sets, alert) if resolved else alert_moment(alert)
         partition.alert_moments.add(moment_us, named, "", alert_id)
         for member in standing.inside():
+            key = (member.source, member.id)
             if alert.kind == SOURCE_SILENCE:
                 partition.silent[member.source] = (alert_id, member.id)
-            else:
-                partition.anchored.add((alert.kind, (named, (member.source, member.id))))
+            elif alert.kind in ANCHORED and _is_kept(partition, named, key):
+                partition.anchored.add((alert.kind, (named, key)))
+
+
+def _is_kept(partition: Partition, subject: SubjectKey, key: Key) -> bool:
+    ledger = partition.ledgers.get(subject)
+    return ledger is not None and (key in ledger.facts or key in ledger.kept)

@@ -7,6 +7,7 @@ are asked where actions are judged.
 from __future__ import annotations
 
 from stepwatch.schemas.times import HOUR_US
+from stepwatch.streams.patterns import denied_then_acted, fresh_credential
 from stepwatch.streams.patterns.mfa_fatigue import MfaFatigue
 from stepwatch.streams.patterns.mfa_fatigue_success import MfaFatigueSuccess
 from stepwatch.streams.patterns.otp_guessing import OtpGuessing
@@ -24,3 +25,6 @@ EVIDENCE_PATTERNS: tuple[EvidencePattern, ...] = (
     ReplayedCode(),
     SelfApproval(),
 )
+
+ANCHORED = frozenset({*(pattern.name for pattern in EVIDENCE_PATTERNS), denied_then_acted.NAME, fresh_credential.NAME})
+"""Patterns whose anchors are remembered while they hold; a `policy_gap` holds for ever."""

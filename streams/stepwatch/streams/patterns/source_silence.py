@@ -17,6 +17,7 @@ class Silence(NamedTuple):
     source: str
     heartbeat_id: str
     since_us: int
+    was_heard: bool
 
 
 def silent_sources(liveness: Liveness, sets: PolicySets, log_time_us: int, first_log_time_us: int) -> list[Silence]:
@@ -28,7 +29,7 @@ def silent_sources(liveness: Liveness, sets: PolicySets, log_time_us: int, first
         sign_us = liveness.last_sign((source.name, source.silent_after_us), log_time_us)
         since_us = first_log_time_us if sign_us is None else sign_us
         if log_time_us - since_us > source.silent_after_us:
-            silent.append(Silence(source.name, liveness.last_heartbeat_id(source.name), since_us))
+            silent.append(Silence(source.name, liveness.last_heartbeat_id(source.name), since_us, sign_us is not None))
     return silent
 
 
