@@ -37,7 +37,7 @@ TABLE: dict[str, tuple[list[str], dict[str, str], int, str]] = {
         ["topics", "check"],
         {"STEPWATCH_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"},
         2,
-        "kafka_sasl_username is needed",
+        "STEPWATCH_KAFKA_SASL_USERNAME is needed",
     ),
     "up without policies in the folder": (["up", "--policies", "none"], {}, 2, "none holds no policy file"),
     "up in no folder": (["up", "--data", "policy.yaml/x"], {}, 3, "cannot be made"),

@@ -239,7 +239,8 @@ def test_another_products_log_is_judged_after_it_is_said_in_our_words(tmp_path: 
     assert done.status == 0
     assert [row["line"] for row in done.rows if row["kind"] == "rejected"] == [4]
     assert any(row["kind"] == "verdict" for row in done.rows)
-    assert "no events of ours (4 lines read)" in done.err
+    assert "1 record is no event of ours:" in done.err
+    assert "no readable time (time): line 3" in done.err
 
 
 def test_the_report_says_each_reason_in_a_sentence(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def test_a_plain_connection_has_neither_password_nor_certificate() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"kafka_ssl_cert": "our.pem"}, "kafka_ssl_key belong together"),
-        ({"kafka_security_protocol": "SASL_SSL"}, "kafka_sasl_username is needed"),
+        ({"kafka_ssl_cert": "our.pem"}, "KAFKA_SSL_KEY belong together"),
+        ({"kafka_security_protocol": "SASL_SSL"}, "KAFKA_SASL_USERNAME is needed"),
         ({"partitions": 0}, "greater than or equal to 1"),
         ({"prefix": "with space"}, "should match pattern"),
     ],

@@ -15,6 +15,7 @@ from mode import Service
 from mode.supervisors import CrashingSupervisor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from stepwatch.agents import metrics as role_metrics
 from stepwatch.agents.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, PortTaken, RoleError
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import FRAMEWORK, get_logger
@@ -153,7 +154,7 @@ def _add_pages(app: RoleApp) -> None:
 
     @app.page("/metrics")
     async def metrics(web: Any, request: Any) -> Any:
-        return web.bytes(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.bytes(generate_latest(role_metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _failure(worker: faust.Worker, running: asyncio.Future[None]) -> BaseException | None:
