@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from stepwatch.schemas.keys import subject_key
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
-from stepwatch.streams.correlator import Correlator
+from stepwatch.streams.correlator import NAMED_ERRORS, Correlator
 from stepwatch.streams.effects import DeadLetter, Effects
 from stepwatch.streams.sets import PolicySets, build_set
 
@@ -299,9 +299,9 @@ class Driver:
 
     @property
     def faults(self) -> list[tuple[str, str]]:
-        """(error code, field) of every dead letter."""
+        """(error code, field) of every dead letter: `conflict`, `misrouted`, or `invalid` for any other."""
         return [
-            (headers["error"].split(":")[0], headers["field"])
+            (headers["error"] if headers["error"] in NAMED_ERRORS else "invalid", headers["field"])
             for headers in ({name: value.decode() for name, value in letter.headers} for letter in self.dead_letters)
         ]
 

@@ -45,7 +45,7 @@ def shown(
 
 def test_the_first_two_lines_say_who_did_what_which_proof_is_missing_by_how_much_and_what_to_do() -> None:
     first, second, *_ = shown(columns=120)
-    assert first == "RAISED critical   jonas.weber: payments.payout.release on payout po-2302"
+    assert first == "OPENED critical   jonas.weber: payments.payout.release on payout po-2302"
     assert second == " " * 18 + "not verified: security key tap 6 min 40 s too old · do: call payments-oncall"
 
 

@@ -47,10 +47,10 @@ def test_a_small_day_ends_as_its_script_says_and_stops_by_itself_without_a_termi
     assert "NOT " not in said, said
     assert re.search(r"audit_current = replay of the same events: \d+ verdicts", said), said
     for words in (
-        "RAISED critical   jonas.weber: payments.payout.release on payout po-2302",
+        "OPENED critical   jonas.weber: payments.payout.release on payout po-2302",
         "not verified: security key tap 6 min 40 s too old · do: call payments-oncall",
         "RESOLVED          sofia.rossi: payments.payout.approve on payout po-2305",
-        "RAISED high       /idp: source is silent",
+        "OPENED high       /idp: source is silent",
         "RESOLVED          /idp: source is silent",
         "ok  a silent identity provider that comes back (Marek Nowak, Ines Costa, Viktor Hansen)",
         "The day is over",
@@ -67,7 +67,7 @@ def test_it_can_be_interrupted_in_the_middle_and_leaves_nothing_behind(data: Pat
     running = start(data, "--people", "20")
     assert running.stdout is not None
     for line in running.stdout:
-        if line.startswith("RAISED"):
+        if line.startswith("OPENED"):
             break
     running.send_signal(number)
     said = running.communicate(timeout=60)[0]

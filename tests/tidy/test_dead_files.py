@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.tidy.walk import ROOTS, TOP, files, modules, short, tree
 
 STANDS_ALONE = {
-    "agents/stepwatch/cli/main.py": "the console command (pyproject.toml, project.scripts)",
+    "agents/stepwatch/cli/start.py": "the console command (pyproject.toml, project.scripts)",
 }
 
 

@@ -16,6 +16,7 @@ from stepwatch.cli.errors import Misused, ServerAway
 if TYPE_CHECKING:
     from stepwatch.agents.settings import Settings
 
+_CONTROLS = bytes(byte if byte in b"\n\t" or 31 < byte != 127 else ord("?") for byte in range(256))
 _FORMATTED = re.compile(r"\bFORMAT\s+\w+\s*$", re.I)
 _NUMBER = re.compile(r"(Nullable\()?(U?Int|Float|Decimal)")
 _TIME = re.compile(r"(Nullable\()?Date")
@@ -40,7 +41,9 @@ def sql(
     quiet_logs(settings)
     text = _trimmed(sys.stdin.read() if query == "-" else query)
     if _FORMATTED.search(text):
-        sys.stdout.buffer.write(ask(settings, text, None))
+        answer = ask(settings, text, None)
+        # Values are a producer's: on a terminal they must not move the cursor. A file gets them as they are.
+        sys.stdout.buffer.write(answer.translate(_CONTROLS) if sys.stdout.isatty() else answer)
     elif as_json:
         sys.stdout.buffer.write(ask(settings, text, "JSONEachRow"))
     else:

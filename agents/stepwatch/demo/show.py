@@ -18,7 +18,7 @@ from stepwatch.notifiers.plain import plain
 
 COLUMNS_MAX = 120
 _HEAD = 18
-"""Columns of `RAISED critical   `, under which an alert's other lines are indented where there is room."""
+"""Columns of `OPENED critical   `, under which an alert's other lines are indented where there is room."""
 _ROOM_MIN = 100
 _BAR = 12
 _COLOURS = {
@@ -32,8 +32,8 @@ _COLOURS = {
     "bold": "1",
 }
 _HEADS = {
-    Happening.OPENED: "RAISED",
-    Happening.REOPENED: "RAISED",
+    Happening.OPENED: "OPENED",
+    Happening.REOPENED: "OPENED",
     Happening.WORSE: "WORSE",
     Happening.CHANGED: "CHANGED",
     Happening.ACKNOWLEDGED: "TAKEN",
@@ -197,7 +197,9 @@ def _to_do(alert: ShownAlert) -> str:
         return "wait for the source, or ask by phone"
     if alert.owner:
         return f"call {plain(alert.owner, 80)}"
-    return f"ask {plain(alert.subject, 80)} if that was them" if alert.subject else "find out why, and who repairs it"
+    return (
+        f"ask {plain(alert.subject, 80)} whether it was them" if alert.subject else "find out why, and who repairs it"
+    )
 
 
 def _wrapped(text: str, columns: int, head: str) -> list[str]:

@@ -108,6 +108,8 @@ def _to_do(notice: Notice) -> str:
         parts.append("somebody is on it")
     elif alert.runbook:
         parts.append(f"do: {plain(alert.runbook)}")
+    elif alert.kind == "self_approval":
+        parts.append("do: let somebody else look at what was approved")
     else:
         who = plain(alert.subject, 80)
         parts.append(f"do: ask {who} whether it was them" if who else "do: see why, and who can repair it")

@@ -28,6 +28,7 @@ from stepwatch.streams.settling import settle, settle_alerts
 from stepwatch.streams.waiting import SubjectKey
 
 PULSE_SOURCE = "stepwatch"
+NAMED_ERRORS = ("conflict", "misrouted")
 
 
 class InputRecord(Protocol):
@@ -217,8 +218,10 @@ class Correlator:
     def _dead_letter(self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault) -> None:
         effects = self.known.effects
         effects.count(f"dead_letters.{error}")
+        # The two that the contract names are said by that name; every other fault names its field.
+        said = error if error in NAMED_ERRORS else f"{fault.field}: {fault.message}"
         headers = {
-            "error": f"{error}: {fault.message}"[:ERROR_CHARS_MAX],
+            "error": said[:ERROR_CHARS_MAX],
             "field": fault.field,
             "topic": topic,
             "partition": str(self.partition),

@@ -111,7 +111,8 @@ def _is_plain(value: bytes) -> bool:
     """No chance of bad UTF-8, of a lone surrogate or of too much depth in what the fast decoder skips."""
     if value.count(b"{") + value.count(b"[") > EVENT_DEPTH_MAX:
         return False
-    if b"\\u" in value and (b"\\ud" in value or b"\\uD" in value):
+    # One byte is looked for ten times as fast as two, and most events hold no backslash at all.
+    if ord("\\") in value and b"\\u" in value and (b"\\ud" in value or b"\\uD" in value):
         return False
     return value.isascii() or _is_utf8(value)
 

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS audit (
   verification_age_ms Nullable(Int64) COMMENT 'Age of the chosen verification at the action, ms' CODEC(ZSTD(1)),
   amr                 Array(LowCardinality(String)) COMMENT 'Methods of the chosen verification (RFC 8176)',
   acr                 LowCardinality(String) COMMENT 'acr of the chosen verification',
-  challenge           String COMMENT 'Challenge of the chosen verification' CODEC(ZSTD(1)),
+  challenge           String COMMENT 'Challenge of the chosen verification, or else the one that the action names' CODEC(ZSTD(1)),
   credential          String COMMENT 'Credential of the chosen verification' CODEC(ZSTD(1)),
   decision_result     LowCardinality(String) COMMENT 'Decision of the application itself',
   decision_reason     LowCardinality(String) COMMENT 'Reason that the application gave',
