@@ -214,7 +214,8 @@ def test_a_record_in_the_wrong_partition_is_moved_to_the_right_one_and_judged_th
         assert_revisions_without_gap(rows)
 
         async def took_over() -> bool:
-            return worker.said[said_before:].count("took over") == settings.partitions
+            # More often where the killed worker's session had not ended yet: then the group is shared out twice.
+            return worker.said[said_before:].count("took over") >= settings.partitions
 
         await until(took_over, 30, "the last take-over")
         letters = [dict(record.headers) for record in await read(settings, settings.topics.dead_letters)]
