@@ -24,6 +24,7 @@ HEALTHY_S = 60.0
 """Whoever ran this long starts over with the shortest back-off."""
 _LOOK_S = 0.1
 _WEIGH_S = 0.5
+_LAST_WORDS_S = 2.0
 _STOP_S = 15.0
 
 
@@ -67,6 +68,7 @@ class Role:
         self._env = dict(env or {})
         self._lines = lines
         self._child: Child | None = None
+        self._copier: threading.Thread | None = None
 
     @property
     def pid(self) -> int:
@@ -75,7 +77,8 @@ class Role:
     def start(self) -> None:
         self._child = spawn(self._argv, log=self.log, env=self._env, piped=self._lines is not None)
         if self._child.stdout is not None:
-            threading.Thread(target=self._copy, args=(self._child,), name=self.name, daemon=True).start()
+            self._copier = threading.Thread(target=self._copy, args=(self._child,), name=self.name, daemon=True)
+            self._copier.start()
 
     def ended(self) -> int | None:
         return self._child.ended() if self._child else None
@@ -83,6 +86,9 @@ class Role:
     def stop(self) -> None:
         if self._child is not None:
             self._child.stop(_STOP_S)
+        if self._copier is not None:
+            # Its last words; not for ever, since a child of the child may still hold the pipe open.
+            self._copier.join(_LAST_WORDS_S)
 
     def kill(self) -> None:
         if self._child is not None:
