@@ -9,21 +9,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from stepwatch.agents.clients import close_client, in_words, open_producer, open_reader
+from stepwatch.agents.clients import close_client, in_words, open_producer
+from stepwatch.agents.policies import read_sets
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import require_topics
 from stepwatch.cli.errors import ServerAway
 from stepwatch.cli.lines import Converted
 from stepwatch.schemas.keys import partition_of, subject_key
 from stepwatch.streams.decode import ACTION, Event, Fault, Heartbeat, Skipped, decode
-from stepwatch.streams.sets import PolicySets, sets_from_records
+from stepwatch.streams.sets import PolicySets
 
 _IN_FLIGHT_MAX = 2000
 """Records not yet acknowledged: enough to fill batches, few enough to hold in memory at 256 KiB each."""
-_READ_MS = 500
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ async def send_lines(settings: Settings, lines: Converted, *, reject: Callable[[
     producer = await open_producer(settings, linger_ms=5, max_batch_size=256 * 1024, max_request_size=1_000_000)
     try:
         count = await _partition_count(settings, producer)
-        sets = await known_policies(settings)
+        sets = await read_sets(settings)
         sender = _Sender(settings, producer, count, sets, reject)
         await sender.send_all(lines)
         return sender.sent
@@ -81,25 +81,6 @@ async def _partition_count(settings: Settings, producer: AIOKafkaProducer) -> in
         count = len(await producer.partitions_for(settings.topics.authentications)) or count
     await require_topics(settings.model_copy(update={"partitions": count}))
     return count
-
-
-async def known_policies(settings: Settings) -> PolicySets | None:
-    """The policy sets that were applied; None where there is none yet."""
-    partition = TopicPartition(settings.topics.policies, 0)
-    reader = await open_reader(settings, [partition])
-    records: list[tuple[int, bytes]] = []
-    try:
-        reader.resume(partition)
-        end = (await reader.end_offsets([partition]))[partition]
-        while await reader.position(partition) < end:
-            batch = (await reader.getmany(partition, timeout_ms=_READ_MS)).get(partition, ())
-            records += [(record.timestamp * 1000, record.value or b"") for record in batch]
-    finally:
-        await close_client(reader)
-    try:
-        return sets_from_records(records)
-    except ValueError:
-        return None
 
 
 class _Sender:

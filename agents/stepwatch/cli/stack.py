@@ -14,11 +14,10 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from stepwatch.agents.policies import policy_paths, publish_policies
+from stepwatch.agents.policies import policy_paths, publish_policies, read_sets
 from stepwatch.agents.settings import Role, Settings
 from stepwatch.agents.topics import create_topics
 from stepwatch.cli.screen import say as say_to_person
-from stepwatch.cli.sending import known_policies
 from stepwatch.cli.target import data_folder, embedded_clickhouse, embedded_kafka, quiet_logs, read_settings
 from stepwatch.embedded import ports
 from stepwatch.embedded.clickhouse import EmbeddedClickHouse
@@ -166,7 +165,7 @@ class Stack:
         asyncio.run(create_topics(self.settings))
         if files:
             self.published = asyncio.run(publish_policies(self.settings, files, now=self._apply_now))
-        self.policies_known = bool(files) or asyncio.run(known_policies(self.settings)) is not None
+        self.policies_known = bool(files) or asyncio.run(read_sets(self.settings)) is not None
 
     def _text(self, name: str) -> str:
         value = getattr(self.settings, name)

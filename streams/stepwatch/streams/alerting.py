@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -277,7 +277,7 @@ class Alerting:
             version=0,
             tenant=alert.tenant,
             kind=alert.kind,
-            severity=max((member.severity for member in shown), key=SEVERITY_ORDER.index),
+            severity=highest_severity(shown),
             state=alert.state,
             resolved_by=alert.resolved_by,
             subject=alert.subject,
@@ -310,6 +310,11 @@ class Alerting:
         row.detection_ms = (now_us - alert.last_arrival_us) // 1000
         row.overdue_ms = (now_us - alert.last_grace_us) // 1000
         return encode_json(row)
+
+
+def highest_severity(members: Iterable[Member]) -> str:
+    """The severity of an alert: the highest of its members', at least one."""
+    return max((member.severity for member in members), key=SEVERITY_ORDER.index)
 
 
 def _named(members: list[Member]) -> Iterator[str]:

@@ -73,8 +73,7 @@ def weigh_action(partition: Partition, ledger: Ledger, subject: SubjectKey, acti
         named = (name, (subject, action.key))
         if not holds and named not in partition.anchored:
             continue
-        policy_set = partition.sets.judging(action.set_digest, action.time_us)
-        requirement = policy_set.requirements[action.policy]
+        policy_set, requirement = action.judged_by(partition.sets)
         bucket = action_bucket(name, policy_set, requirement, subject, action)
         if holds:
             partition.anchored.add(named)
@@ -92,8 +91,7 @@ def leave_alerts(partition: Partition, subject: SubjectKey, item: Fact | Action)
     """
     buckets = []
     if isinstance(item, Action):
-        policy_set = partition.sets.judging(item.set_digest, item.time_us)
-        requirement = policy_set.requirements[item.policy]
+        policy_set, requirement = item.judged_by(partition.sets)
         kinds = [VERDICT_KINDS.get(item.published.verdict, "")] if item.published is not None else []
         for kind in (*kinds, denied_then_acted.NAME, fresh_credential.NAME):
             buckets.append(action_bucket(kind, policy_set, requirement, subject, item))

@@ -14,6 +14,8 @@ from stepwatch.streams.decode import Event, body_hash
 from stepwatch.streams.limits import ADDRESSES_CACHED_MAX
 
 if TYPE_CHECKING:
+    from stepwatch.streams.sets import PolicySet, PolicySets, Requirement
+
     Row = Any
 else:  # derived at import, so a type checker cannot see it
     from stepwatch.schemas.compiled import FastAuditRow
@@ -149,6 +151,11 @@ class Action(msgspec.Struct, array_like=True):
     def order(self) -> Order:
         """(time, source, id)."""
         return (self.time_us, self.source, self.id)
+
+    def judged_by(self, sets: PolicySets) -> tuple[PolicySet, Requirement]:
+        """The set that judges it in every revision, and its policy there."""
+        policy_set = sets.judging(self.set_digest, self.time_us)
+        return policy_set, policy_set.requirements[self.policy]
 
 
 class Remembered(msgspec.Struct, gc=False, array_like=True):

@@ -127,7 +127,7 @@ def _arrive_earlier(partition: Partition, event: Event, subject: SubjectKey) -> 
     if isinstance(known, Action):
         partition.rebucketed.add((subject, key))
         earlier_us = known.arrival_us - event.arrival_us
-        requirement = partition.sets.judging(known.set_digest, known.time_us).requirements[known.policy]
+        _, requirement = known.judged_by(partition.sets)
         known.grace_end_us -= earlier_us
         known.closes_us -= earlier_us
         known.too_late = event.arrival_us - known.time_us > requirement.accept_late_us

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stepwatch.schemas import events as ev
 from stepwatch.streams.facts import Action, Fact, Proof
@@ -32,6 +32,10 @@ class Nearest(NamedTuple):
     fact: Fact
     failed: tuple[str, ...]
     by_us: int | None
+
+    def shown(self) -> dict[str, Any]:
+        """The object that rows show: `verification`, `failed`, `by_us`."""
+        return {"verification": self.fact.shown_id, "failed": list(self.failed), "by_us": self.by_us}
 
 
 class Decision(NamedTuple):
@@ -303,8 +307,8 @@ class Judge:
 
     def case(self, action: Action, ledger: Ledger, horizon_us: int) -> Case:
         """The action with its policy of the set in force at its own time."""
-        policy_set = self.sets.judging(action.set_digest, action.time_us)
-        return Case(action, policy_set.requirements[action.policy], policy_set, ledger, horizon_us, self)
+        policy_set, requirement = action.judged_by(self.sets)
+        return Case(action, requirement, policy_set, ledger, horizon_us, self)
 
     def decide(self, action: Action, ledger: Ledger) -> Decision:
         """The verdict of an action on all that is known and counts for it."""

@@ -14,14 +14,7 @@ def published_form(decision: Decision) -> Published:
     chosen, nearest = decision.chosen, decision.nearest
     shown = ""
     if nearest is not None:
-        shown = msgspec.json.encode(
-            {
-                "verification": nearest.fact.shown_id,
-                "failed": list(nearest.failed),
-                "by_us": nearest.by_us,
-                "sentence": nearest_sentence(nearest),
-            }
-        ).decode()
+        shown = msgspec.json.encode({**nearest.shown(), "sentence": nearest_sentence(nearest)}).decode()
     return Published(decision.verdict, decision.reason, chosen.shown_id if chosen is not None else "", shown)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from stepwatch.schemas.times import format_time
 from stepwatch.streams import intake
-from stepwatch.streams.alerting import SEVERITY_ORDER, SOURCE_SILENCE, Standing
+from stepwatch.streams.alerting import SOURCE_SILENCE, Standing, highest_severity
 from stepwatch.streams.anchors import weigh_sources
 from stepwatch.streams.decode import Event, Fault, Heartbeat, Skipped, decode, tie_hash
 from stepwatch.streams.facts import Action
@@ -157,11 +157,7 @@ def _verdict_row(subject: SubjectKey, source: str, action_id: str, decision: Dec
         "nearest_miss": None,
     }
     if nearest is not None:
-        row["nearest_miss"] = {
-            "verification": nearest.fact.shown_id,
-            "failed": list(nearest.failed),
-            "by_us": nearest.by_us,
-        }
+        row["nearest_miss"] = nearest.shown()
     return Explained(row, reason_sentence(decision.reason, nearest))
 
 
@@ -175,7 +171,7 @@ def _alert(standing: Standing) -> Explained:
         "tenant": alert.tenant,
         "subject": alert.subject,
         "policy": alert.policy,
-        "severity": max((member.severity for member in members), key=SEVERITY_ORDER.index),
+        "severity": highest_severity(members),
         "reason": first.reason,
         "count": len(members),
         "actions": [] if alert.kind == SOURCE_SILENCE else [member.id for member in members[:ALERT_ACTIONS_MAX]],

@@ -53,7 +53,7 @@ def _settle_news(partition: Partition, subject: SubjectKey, news: list[Fact | Ac
         touched.update(action.key for action in actions)
         first = min(action.order for action in actions)
         for action in ledger.open.values():
-            requirement = partition.sets.judging(action.set_digest, action.time_us).requirements[action.policy]
+            _, requirement = action.judged_by(partition.sets)
             if requirement.max_uses is not None and action.order > first:
                 touched.add(action.key)
     weigh_evidence(partition, ledger, subject, news)
@@ -97,8 +97,7 @@ def publish(partition: Partition, subject: SubjectKey, action: Action, decision:
     state.save(partition.writes, subject, action)
     left = VERDICT_KINDS.get(before.verdict) if before is not None else None
     if action.counts and left is not None and left != VERDICT_KINDS.get(decision.verdict):
-        policy_set = partition.sets.judging(action.set_digest, action.time_us)
-        requirement = policy_set.requirements[action.policy]
+        policy_set, requirement = action.judged_by(partition.sets)
         bucket = action_bucket(left, policy_set, requirement, subject, action)
         partition.alerting.leave(bucket.alert_id, *action.key, _cause(before, decision))
     _enlist(partition, subject, action, decision, form)
@@ -109,8 +108,7 @@ def _enlist(partition: Partition, subject: SubjectKey, action: Action, decision:
     kind = VERDICT_KINDS.get(decision.verdict)
     if kind is None or not action.counts:
         return
-    policy_set = partition.sets.judging(action.set_digest, action.time_us)
-    requirement = policy_set.requirements[action.policy]
+    policy_set, requirement = action.judged_by(partition.sets)
     bucket = action_bucket(kind, policy_set, requirement, subject, action)
     member = verdict_member(requirement, subject, action, decision, form.nearest)
     partition.alerting.join(alert_of(bucket, requirement), member)

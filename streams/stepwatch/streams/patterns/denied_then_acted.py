@@ -13,7 +13,7 @@ SEVERITY = "high"
 
 def holds(action: Action, view: View) -> bool:
     """A `stepup.denied` of the subject, any session, in [a - max_age, a]."""
-    max_age_us = view.sets.judging(action.set_digest, action.time_us).requirements[action.policy].max_age_us
+    max_age_us = action.judged_by(view.sets)[1].max_age_us
     return any(
         step.type == ev.STEPUP_DENIED and step.arrival_us <= view.limit_us
         for step in between(view.ledger.steps, action.time_us - max_age_us, action.time_us)

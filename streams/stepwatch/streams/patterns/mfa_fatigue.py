@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from stepwatch.streams.facts import Action, Fact, Key
-from stepwatch.streams.patterns.view import FATIGUE_WINDOW_US, PROMPTS, Reach, View
+from stepwatch.streams.ledger import PROMPTS
+from stepwatch.streams.patterns.view import FATIGUE_WINDOW_US, Reach, View
 
 CHALLENGES_MIN = 5
 

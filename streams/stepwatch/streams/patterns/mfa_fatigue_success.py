@@ -25,7 +25,7 @@ class MfaFatigueSuccess:
     def reach(self, event: Fact | Action, view: View) -> Reach | None:
         """Whatever concerns fatigue concerns 10 minutes more; an action, what its `max_age` still covers."""
         if isinstance(event, Action):
-            max_age_us = view.sets.judging(event.set_digest, event.time_us).requirements[event.policy].max_age_us
+            max_age_us = event.judged_by(view.sets)[1].max_age_us
             return event.time_us - max_age_us, event.time_us
         reach = _FATIGUE.reach(event, view)
         if reach is not None:
@@ -48,7 +48,7 @@ class MfaFatigueSuccess:
     def _acted(self, anchor: Fact, view: View) -> bool:
         for action in between(view.ledger.actions, anchor.time_us, 2**62):
             if action.counts and not action.too_late and action.arrival_us <= view.limit_us:
-                requirement = view.sets.judging(action.set_digest, action.time_us).requirements[action.policy]
+                _, requirement = action.judged_by(view.sets)
                 if action.time_us - anchor.time_us <= requirement.max_age_us:
                     return True
         return False

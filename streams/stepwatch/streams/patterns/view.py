@@ -7,14 +7,12 @@ from typing import NamedTuple, Protocol
 
 from stepwatch.schemas.times import MINUTE_US
 from stepwatch.streams.facts import Action, Fact
-from stepwatch.streams.ledger import PROMPTS, Ledger, between
+from stepwatch.streams.ledger import Ledger, between
 from stepwatch.streams.limits import PATTERN_LATENESS_US
 from stepwatch.streams.sets import PolicySets
 
 Reach = tuple[int, int]
 """First and last time of the anchors that an event may concern, both in, in microseconds."""
-
-__all__ = ["PROMPTS"]
 
 FATIGUE_WINDOW_US = 10 * MINUTE_US
 
