@@ -11,7 +11,7 @@ PYTHON := $(shell for p in $(CANDIDATES); do \
 endif
 TESTS ?=
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make check   what CI runs: format, lint, types, import contracts, tidy tests, then the tests'
 	@echo 'make format  put the code into the one format'
 	@echo 'make bench   how fast one worker is beside a bare loop, and where the time goes'
+	@echo 'make faults  kill, freeze and starve everything for half an hour, and show that every record counts once'
 	@echo 'make clean   remove the virtual environment and all caches (not the data folder)'
 
 demo: $(VENV)/.installed-all
@@ -42,6 +43,9 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.bench
+
+faults: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build

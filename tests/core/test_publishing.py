@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stepwatch.schemas.times import format_time
-from stepwatch.streams import intake, judge, limits
+from stepwatch.streams import intake, limits, settling
 from stepwatch.streams.sets import PolicySets, build_set
 from tests.core.driver import T0_US, TOPICS, Driver, an_event
 from tests.core.given import (
@@ -53,12 +53,12 @@ def test_an_exemption_is_looked_at_before_any_proof_and_before_lateness_and_sile
 
 
 def test_too_late_goes_before_overload_and_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge, "SUBJECT_FACTS_MAX", 1)
+    monkeypatch.setattr(intake, "SUBJECT_FACTS_MAX", 1)
     assert says(policy(), verified(), action(arrival=D + US)) == ("blind", "too_late")
 
 
 def test_overload_goes_before_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge, "SUBJECT_FACTS_MAX", 1)
+    monkeypatch.setattr(intake, "SUBJECT_FACTS_MAX", 1)
     assert says(policy(), verified(), action()) == ("blind", "overload")
 
 
@@ -79,8 +79,7 @@ def test_every_action_has_exactly_one_verdict_of_the_batch() -> None:
 def test_a_subject_with_more_live_facts_than_the_bound_is_overloaded(
     facts: int, said: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (judge, intake):
-        monkeypatch.setattr(module, "SUBJECT_FACTS_MAX", 5)
+    monkeypatch.setattr(intake, "SUBJECT_FACTS_MAX", 5)
     proofs = [verified(f"v{i}", -M + i) for i in range(facts)]
     assert says(policy(), *proofs, action()) == said
 
@@ -90,16 +89,42 @@ def test_the_bound_is_fifty_thousand_facts_and_actions() -> None:
 
 
 def test_facts_beyond_the_bound_are_stored_and_counted_but_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (judge, intake):
-        monkeypatch.setattr(module, "SUBJECT_FACTS_MAX", 3)
+    monkeypatch.setattr(intake, "SUBJECT_FACTS_MAX", 3)
     driver = Driver(policy())
     for i in range(9):
         verify(driver, f"v{i}")
     driver.action("a")
     driver.action("b", subject="bob")
     driver.pulse(GRACE_END)
-    assert (len(driver.evidence_rows), driver.counts["overload"]) == (9, 5)
+    assert (len(driver.evidence_rows), driver.counts["overload.evidence"]) == (9, 6)
     assert (driver.verdict("a")["reason"], driver.verdict("b")["reason"]) == ("overload", "no_step_up")
+
+
+def test_an_action_beyond_the_bound_is_let_go_once_its_overload_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "SUBJECT_FACTS_MAX", 3)
+    monkeypatch.setattr(settling, "OVERLOADED_MEMBERS_MAX", 2)
+    driver = Driver(policy())
+    for i in range(9):
+        driver.action(f"a{i}")
+    driver.pulse(GRACE_END)
+    assert [driver.verdict(f"a{i}")["reason"] for i in range(9)] == ["no_step_up"] * 3 + ["overload"] * 6
+    assert driver.correlator.known.ledgers["default", "alice"].live_facts == 3
+    blind = [alert for alert in driver.open_alerts.values() if alert["kind"] == "blind"]
+    assert [alert["count"] for alert in blind] == [2]
+    driver.restart()
+    driver.pulse(GRACE_END + 2 * H)
+    assert driver.correlator.open_count == 0
+    assert len(driver.rows) == 9
+
+
+def test_exempt_actions_beyond_the_bound_are_not_remembered_and_a_copy_of_one_repeats_its_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake, "SUBJECT_FACTS_MAX", 2)
+    driver = Driver(EXEMPTING)
+    for event_id in ("a", "b", "c", "b", "c"):
+        driver.action(event_id, session="batch", time_us=driver.log.now_us)
+    assert [row["action_id"] for row in driver.rows] == ["a", "b", "c", "c"]
 
 
 # revisions

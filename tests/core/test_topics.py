@@ -55,6 +55,11 @@ def test_the_broker_stamps_the_inputs_and_the_policies() -> None:
     assert {configs()[name]["message.timestamp.type"] for name in stamped} == {"LogAppendTime"}
 
 
+def test_the_broker_stamps_what_a_worker_writes_too_so_that_its_own_clock_may_be_wrong() -> None:
+    wished = {spec.name for spec in TOPICS.specs() if spec.wished == {"message.timestamp.type": "LogAppendTime"}}
+    assert wished == set(configs()) - {*TOPICS.inputs, TOPICS.policies}
+
+
 def test_policies_are_kept_for_ever() -> None:
     assert configs()[TOPICS.policies]["retention.ms"] == "-1"
     assert configs()[TOPICS.policies]["retention.bytes"] == "-1"

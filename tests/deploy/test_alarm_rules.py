@@ -12,6 +12,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from stepwatch.agents import metrics
+from stepwatch.agents.dead_letters import BUG
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "prometheus"
 SCRAPED_WITH = {"job", "instance", "le"}
@@ -35,16 +36,36 @@ def test_an_alarm_uses_only_labels_that_its_metrics_have(rule: dict[str, Any]) -
     have = SCRAPED_WITH.union(*(_served()[name] for name in named))
     grouped = re.findall(r"by \(([^)]*)\)", rule["expr"])
     used = {label.strip() for group in grouped for label in group.split(",")}
-    used |= set(re.findall(r"(\w+)=~?\"", rule["expr"]))
+    used |= set(re.findall(r"(\w+)(?:=~?|!=)\"", rule["expr"]))
     used |= set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
     assert used <= have
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_an_alarm_says_how_bad_it_is_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
-    assert rule["labels"]["severity"] in {"critical", "high", "medium", "low"}
+    assert rule["labels"]["severity"] in {"page", "critical", "high", "medium", "low"}
     assert rule["annotations"]["summary"]
     assert len(rule["annotations"]["description"]) > 40
+
+
+def test_an_event_that_was_not_judged_pages_and_is_no_common_dead_letter() -> None:
+    paging = [param.values[0] for param in RULES if param.values[0]["labels"]["severity"] == "page"]
+    assert [rule["alert"] for rule in paging] == ["StepwatchEventNotJudged"]
+    assert f'error="{BUG}"' in paging[0]["expr"]
+    assert "stepwatch dead-letters replay --all --error bug" in paging[0]["annotations"]["description"]
+    (common,) = (param.values[0] for param in RULES if param.id == "StepwatchDeadLetters")
+    assert set(re.findall(r"error(!?=)", common["expr"])) == {"!="}
+
+
+def test_a_counter_that_was_not_there_before_counts_whole() -> None:
+    """Of a new series `increase` is 0, so the first dead letter of a kind would be told to nobody."""
+    for name in ("StepwatchEventNotJudged", "StepwatchDeadLetters"):
+        (expr,) = (param.values[0]["expr"] for param in RULES if param.id == name)
+        series = re.findall(r"stepwatch_dead_letters_total\{[^}]*\}", expr)
+        assert len(series) == 3
+        assert len(set(series)) == 1
+        assert f"{series[0]} unless {series[0]} offset 15m" in expr
+        assert f"or increase({series[0]}[15m])" in expr
 
 
 def test_no_two_alarms_share_a_name() -> None:

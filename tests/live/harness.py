@@ -18,6 +18,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import SecretStr
 
+from stepwatch.agents.losses import WHOLE_KEY
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import create_topics
 
@@ -139,6 +140,8 @@ async def latest(settings: Settings) -> dict[tuple[int, bytes], Any]:
     """The state topic as a restarting worker sees it: (partition, key) -> value."""
     state: dict[tuple[int, bytes], Any] = {}
     for record in await read(settings, settings.topics.state):
+        if record.key == WHOLE_KEY:
+            continue
         if record.value is None:
             state.pop((record.partition, record.key), None)
         else:

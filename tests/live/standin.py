@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -79,7 +79,16 @@ class StandIn:
     def use(self, sets: Any) -> None:
         self.sets.append(sets)
 
-    def take(self, topic: str, records: Sequence[Any], now_us: int) -> Effects:
+    @property
+    def accounts(self) -> dict[str, dict[str, int]]:
+        return {}
+
+    def condemn(self, topic: str, record: Any, why: str, now_us: int) -> Effects:
+        raise NotImplementedError("it fails on no event")
+
+    def take(
+        self, topic: str, records: Sequence[Any], now_us: int, condemned: Mapping[int, str] | None = None
+    ) -> Effects:
         effects = Effects()
         changed: dict[bytes, list[int]] = {}
         position = self.positions.get(topic, 0)

@@ -12,12 +12,14 @@ from aiokafka import ConsumerRecord, TopicPartition
 from stepwatch.agents.notify import Desk
 from stepwatch.agents.outputs import OutputBatch
 from stepwatch.notifiers import NOTIFIERS
-from stepwatch.notifiers.console import Console, build_lines
-from stepwatch.notifiers.notices import Happening, Notice, notice_of, read_alert, seen_of
+from stepwatch.notifiers.console import Console, build_lines, build_not_judged
+from stepwatch.notifiers.notices import Happening, Notice, NotJudged, notice_of, read_alert, seen_of
 from stepwatch.notifiers.plain import plain
 from tests.store.rows import alert, at
 
 AT_0 = TopicPartition("stepwatch.alerts", 0)
+LETTERS_0 = TopicPartition("stepwatch.dead-letters", 0)
+HOSTILE = "a\x1b[2J\x1b]0;x\x07\r\nOPENED low fake\x9b31m\u202e\u2028\u200b\ufeff\x00b"
 
 
 def step(before: bytes | None, after: bytes) -> Happening | None:
@@ -77,9 +79,13 @@ class Ear:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, int]] = []
+        self.not_judged: list[NotJudged] = []
 
     def tell(self, notice: Notice) -> None:
         self.told.append((notice.happening.value, notice.alert.alert_id, notice.alert.version))
+
+    def tell_not_judged(self, notice: NotJudged) -> None:
+        self.not_judged.append(notice)
 
 
 def records(*values: bytes | None, start: int = 0, key: bytes = b"acme/al_1") -> list[ConsumerRecord]:
@@ -95,7 +101,7 @@ def desk_of(log: list[ConsumerRecord]) -> tuple[Desk, Ear]:
     async def earlier(tp: TopicPartition, below: int) -> list[ConsumerRecord]:
         return [record for record in log if record.offset < below]
 
-    return Desk([ear], earlier), ear
+    return Desk([ear], earlier, LETTERS_0.topic), ear
 
 
 def take(desk: Desk, batch: list[ConsumerRecord]) -> None:
@@ -144,6 +150,53 @@ def test_a_record_that_is_no_alert_stops_nobody(value: bytes) -> None:
 
 def test_a_field_of_a_newer_worker_is_passed_over() -> None:
     assert read_alert(alert()[:-1] + b',"of_the_future":[1]}').alert_id == "al_1"
+
+
+# Events that nobody judged.
+
+
+def letters(*errors: str, key: bytes | None = b"acme/alice", detail: str = "") -> list[ConsumerRecord]:
+    """Dead letters of these kinds, from offset 0 on."""
+
+    def headers(error: str) -> tuple[tuple[str, bytes], ...]:
+        said = {"error": error, "field": "", "topic": "stepwatch.actions", "partition": "0", "offset": "1207"}
+        said |= {"time": at("09:15:02"), **({"detail": detail} if detail else {})}
+        return tuple((name, value.encode()) for name, value in said.items())
+
+    return [
+        ConsumerRecord(LETTERS_0.topic, 0, n, 0, 0, key, b"{}", None, 0, 0, headers(error))
+        for n, error in enumerate(errors)
+    ]
+
+
+def test_of_the_dead_letters_each_bug_pages_once_and_no_other_does() -> None:
+    desk, ear = desk_of([])
+    batch = letters("json: no UTF-8", "bug", "conflict", "data.action: missing", "bug", detail="KeyError: 'x'")
+    asyncio.run(desk.take(OutputBatch({LETTERS_0: batch})))
+    assert [(one.letter_id, one.where, one.key, one.raised) for one in ear.not_judged] == [
+        ("0@1", "stepwatch.actions-0@1207", "acme/alice", "KeyError: 'x'"),
+        ("0@4", "stepwatch.actions-0@1207", "acme/alice", "KeyError: 'x'"),
+    ]
+    assert ear.told == []
+
+
+def test_an_event_that_was_not_judged_is_told_with_where_what_was_raised_and_what_to_do() -> None:
+    desk, ear = desk_of([])
+    asyncio.run(desk.take(OutputBatch({LETTERS_0: letters("bug", detail="ZeroDivisionError: division by zero")})))
+    assert build_not_judged(ear.not_judged[0]) == (
+        "NOT JUDGED critical    acme/alice: a fault of ours on an event, which was NOT judged: ZeroDivisionError: "
+        "division by zero (2026-11-24 09:15:02 UTC, stepwatch.actions-0@1207)",
+        "                       do: stepwatch dead-letters show 0@0, report it; repaired: stepwatch dead-letters "
+        "replay 0@0",
+    )
+
+
+@pytest.mark.parametrize("key", [HOSTILE.encode(), b"\xff\x1b[2J", None])
+def test_a_bug_on_a_hostile_event_moves_no_cursor(key: bytes | None) -> None:
+    desk, ear = desk_of([])
+    asyncio.run(desk.take(OutputBatch({LETTERS_0: letters("bug", key=key, detail=HOSTILE)})))
+    for line in build_not_judged(ear.not_judged[0]):
+        assert line.isprintable(), ascii(line)
 
 
 # The lines.
@@ -209,9 +262,6 @@ def test_an_alert_without_a_runbook_still_says_what_to_do() -> None:
 def test_a_subject_that_the_title_names_is_not_named_twice() -> None:
     first = lines(alert(1, subject="alice", title="alice approved payout po_991"))[0]
     assert first.count("alice") == 1
-
-
-HOSTILE = "a\x1b[2J\x1b]0;x\x07\r\nOPENED low fake\x9b31m\u202e\u2028\u200b\ufeff\x00b"
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,29 @@ def test_each_change_is_told_once_and_the_next_process_goes_on(kafka: str, tmp_p
     assert "Traceback" not in (tmp_path / "notify.err").read_text(encoding="utf-8")
 
 
+def test_an_event_that_was_not_judged_pages_once_and_not_again_after_a_restart(kafka: str, tmp_path: Path) -> None:
+    settings = settings_for(kafka)
+
+    def letter(error: str, offset: int) -> Sent:
+        headers = {"error": error, "field": "", "topic": settings.topics.actions, "partition": "1"}
+        headers |= {"offset": str(offset), "time": "2026-11-24T09:15:02.000000Z", "detail": "KeyError: 'x'"}
+        said = [(name, value.encode()) for name, value in headers.items()]
+        return (settings.topics.dead_letters, 1, b"acme/alice", b"{}", said)
+
+    send(settings, [letter("data.action: missing", 6), letter("bug", 7)])
+    send(settings, [letter("bug", 8)], commit=False)
+    with role("notify", settings, tmp_path) as process:
+        wait_for(lambda: told(tmp_path) == ["NOT"], process)
+        assert stop(process) == 0
+    send(settings, [letter("bug", 9)])
+    with role("notify", settings, tmp_path) as process:
+        wait_for(lambda: told(tmp_path) == ["NOT", "NOT"], process)
+        assert stop(process) == 0
+    text = (tmp_path / "notify.out").read_text(encoding="utf-8")
+    assert f"which was NOT judged: KeyError: 'x' (2026-11-24 09:15:02 UTC, {settings.topics.actions}-1@7)" in text
+    assert "stepwatch dead-letters show 1@1" in text
+
+
 def test_a_kafka_that_is_away_ends_the_role_in_words(kafka: str, tmp_path: Path) -> None:
     settings = settings_for(kafka).model_copy(update={"kafka_bootstrap": "127.0.0.1:1", "start_timeout_ms": 500})
     with role("notify", settings, tmp_path) as process:

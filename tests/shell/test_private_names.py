@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import inspect
 
+import aiokafka.conn
 import aiokafka.producer.sender
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.producer import AIOKafkaProducer
+from aiokafka.producer.transaction_manager import TransactionManager
 from faust.app.base import BootStrategy
 from mode import Service, Worker
 from mode.supervisors import CrashingSupervisor
@@ -84,3 +87,19 @@ def test_a_worker_installs_its_signal_handlers_by_a_method_that_we_replace() -> 
 def test_a_crash_reaches_the_root_of_the_services_with_its_reason() -> None:
     assert isinstance(inspect.getattr_static(Service, "crash_reason"), property)
     assert "_contribute_to_service" in vars(CrashingSupervisor)
+
+
+def test_a_connection_says_by_what_it_was_refused_and_the_client_hides_it() -> None:
+    # `refusals` connects by these two; were the errors no longer swallowed, it would not have to.
+    assert {"ssl_context", "sasl_mechanism"} <= set(inspect.signature(aiokafka.conn.create_conn).parameters)
+    assert "randomize" in inspect.signature(aiokafka.conn.collect_hosts).parameters
+    assert "except (OSError, KafkaError, asyncio.TimeoutError) as err:" in inspect.getsource(AIOKafkaClient.bootstrap)
+
+
+def test_a_topic_that_we_may_not_see_is_told_by_the_clients_own_waiting() -> None:
+    assert "TopicAuthorizationFailedError" in inspect.getsource(AIOKafkaClient._wait_on_metadata)
+
+
+def test_what_went_wrong_with_a_transaction_first_is_in_its_waiter() -> None:
+    assert "_transaction_waiter" in inspect.getsource(TransactionManager.wait_for_transaction_end)
+    assert "self._transaction_waiter.set_exception(exc)" in inspect.getsource(TransactionManager.error_transaction)

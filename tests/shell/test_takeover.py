@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import NewTopic, RecordsToDelete
 
-from stepwatch.agents.clients import close_client, open_admin
 from stepwatch.agents.errors import TakeoverRefused, TransactionFailed
+from stepwatch.agents.losses import WHOLE_KEY
 from stepwatch.agents.settings import Settings
-from stepwatch.agents.takeover import Owned, take_over
 from stepwatch.agents.transaction import Transaction
 from stepwatch.schemas.topics import Topics
 from stepwatch.streams.effects import Effects
-from tests.live.harness import new_settings, produce, read, with_topics
+from tests.live.harness import produce, read
 from tests.live.standin import StandIn
+from tests.shell.partitions import RECORDS, delete_before, own, process, recreate, settings_with_records
 
 pytestmark = pytest.mark.live
-RECORDS = [(b"default/alice", b"{}")] * 10
-
-
-async def own(settings: Settings, partition: int = 0) -> Owned:
-    def build(number: int, restored: Iterable[tuple[bytes, bytes]]) -> StandIn:
-        return StandIn(number, settings.topics, restored)
-
-    return await take_over(settings, partition, build)
-
-
-async def process(settings: Settings, owned: Owned, topic: str) -> None:
-    """Take and commit everything that lies in the partition of one input."""
-    records = [r for r in await read(settings, topic) if r.partition == owned.transaction.partition]
-    await owned.transaction.commit(owned.correlator.take(topic, records, 0))
-
-
-async def settings_with_records(kafka: str, tmp_path: Path) -> Settings:
-    settings = await with_topics(new_settings(kafka, tmp_path))
-    await produce(settings, settings.topics.actions, 0, RECORDS)
-    return settings
 
 
 def test_the_first_owner_begins_at_the_begin_of_every_input(kafka: str, tmp_path: Path) -> None:
@@ -101,7 +79,7 @@ def test_the_sweep_leaves_no_open_transaction_and_no_record_that_anybody_sees(ka
         owned = await own(settings)
         for topic in owned.transaction.outputs:
             assert await last_stable(settings, topic) == await last_stable(settings, topic, "read_uncommitted")
-            assert [r for r in await read(settings, topic) if r.partition == 0] == []
+            assert [r for r in await read(settings, topic) if r.key != WHOLE_KEY] == []
             assert len(await read(settings, topic, isolation="read_uncommitted")) >= 1
         await owned.transaction.close()
         await hanging.close()
@@ -138,12 +116,6 @@ def test_records_that_retention_deleted_before_they_were_read_are_refused_until_
     asyncio.run(story())
 
 
-async def delete_before(settings: Settings, topic: str, offset: int) -> None:
-    admin = await open_admin(settings)
-    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=offset)})
-    await close_client(admin)
-
-
 def test_an_input_that_was_recreated_is_refused_until_somebody_accepts_it(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings = await settings_with_records(kafka, tmp_path)
@@ -162,16 +134,6 @@ def test_an_input_that_was_recreated_is_refused_until_somebody_accepts_it(kafka:
         await accepted.transaction.close()
 
     asyncio.run(story())
-
-
-async def recreate(settings: Settings, topic: str) -> None:
-    admin = await open_admin(settings)
-    await admin.delete_topics([topic])
-    await asyncio.sleep(1)
-    config = {"message.timestamp.type": "LogAppendTime"}
-    await admin.create_topics([NewTopic(topic, settings.partitions, 1, topic_configs=config)])
-    await asyncio.sleep(0.5)
-    await close_client(admin)
 
 
 def test_a_state_that_is_gone_is_refused_when_the_groups_offsets_say_that_records_were_read(

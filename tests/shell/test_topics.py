@@ -14,6 +14,7 @@ from stepwatch.agents.errors import TopicsWrong
 from stepwatch.agents.policies import publish_policies, read_sets
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import check_topics, create_topics, require_topics, retention_needed_ms
+from stepwatch.schemas.topics import ROW_BYTES_MAX
 from tests.live.harness import new_settings
 
 pytestmark = pytest.mark.live
@@ -72,6 +73,33 @@ def test_an_input_with_the_producers_times_is_found_and_repaired_without_losing_
         assert f"{actions}: set message.timestamp.type=LogAppendTime" in done
         assert await check_topics(settings) == []
         assert (await config_of(settings, actions))["retention.ms"] == "86400001"
+
+    asyncio.run(story())
+
+
+def test_an_output_with_the_workers_own_times_is_repaired_by_the_command_and_keeps_no_worker_from_starting(
+    kafka: str, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        settings = new_settings(kafka, tmp_path)
+        await create_topics(settings)
+        audit = settings.topics.audit
+        admin = await open_admin(settings)
+        await admin.alter_configs(
+            [
+                ConfigResource(
+                    ConfigResourceType.TOPIC,
+                    audit,
+                    {"message.timestamp.type": "CreateTime", "max.message.bytes": str(ROW_BYTES_MAX)},
+                )
+            ]
+        )
+        await close_client(admin)
+        await require_topics(settings)
+        [problem] = await check_topics(settings)
+        assert "message.timestamp.type is CreateTime, should be LogAppendTime" in str(problem)
+        assert await create_topics(settings) == [f"{audit}: set message.timestamp.type=LogAppendTime"]
+        assert await check_topics(settings) == []
 
     asyncio.run(story())
 

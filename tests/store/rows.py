@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from stepwatch.schemas.alerts import AlertRow
 from stepwatch.schemas.audit import AuditRow, EvidenceRow
-from stepwatch.store.loader import Loaded, Loader
+from stepwatch.store.loader import Loader, Loading
 
 DAY = "2026-11-24"
 
@@ -86,7 +86,7 @@ def alert(version: int = 1, **columns: Any) -> bytes:
     return bytes_of(AlertRow(version=version, **{**row, **columns}))
 
 
-def load(db: Client, table: str, *rows: bytes) -> Loaded:
+def load(db: Client, table: str, *rows: bytes) -> Loading:
     """Load rows in one batch, all of which must be taken."""
     loaded = Loader(db).load(table, rows)
     assert loaded.refusals == []

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from stepwatch.agents.settings import Settings
 from stepwatch.embedded import ports
-from stepwatch.store.client import BadUrl, Trouble, client_options, open_client, trouble_of, words_of
+from stepwatch.store.client import BadUrl, NotClickHouse, Trouble, client_options, open_client, trouble_of, words_of
+from tests.faults.http_proxy import Fault, HttpProxy, exception, never, reset, says
 from tests.servers import ClickHouseSettings
 
 
@@ -63,7 +64,8 @@ def test_a_password_beside_a_certificate_is_sent_too() -> None:
 @pytest.mark.parametrize("url", ["ch.example:8123", "tcp://ch.example:9000", "http://", "http://u:secret@ch.example"])
 def test_an_address_that_cannot_be_one_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(BadUrl, match="expected http") as caught:
-        client_options(settings(clickhouse_url=url))
+        # A copy: the settings themselves refuse some of these.
+        client_options(settings().model_copy(update={"clickhouse_url": url}))
     assert "secret" not in str(caught.value)
 
 
@@ -101,6 +103,41 @@ def test_the_servers_own_name_says_whose_trouble_it_is(name: str, trouble: Troub
 
 def test_an_answer_that_is_not_of_the_server_passes() -> None:
     assert trouble_of(OperationalError("HTTPDriver returned 502: Bad Gateway")) is Trouble.AWAY
+
+
+def test_a_gates_page_is_not_about_rows_whatever_it_says_in_brackets() -> None:
+    page = DatabaseError("HTTP driver received HTTP status 503, server response: <h1>Busy (OUT_OF_ORDER)</h1>")
+    page.name = "OUT_OF_ORDER"
+    assert trouble_of(page) is Trouble.AWAY
+    assert words_of(page) == "HTTP status 503, and no words of ClickHouse's"
+
+
+@pytest.mark.parametrize("page", ["<html>back soon</html>", "", "{}"])
+def test_something_else_at_the_address_is_said_to_be_something_else(page: str) -> None:
+    with HttpProxy(ports.any_free()) as proxy:
+        proxy.fault = says(200, page)
+        with pytest.raises(Exception) as caught:  # noqa: PT011 (which class it is, is the client's affair)
+            open_client(settings(clickhouse_url=proxy.url))
+    assert trouble_of(caught.value) is Trouble.AWAY
+    assert words_of(caught.value) == NotClickHouse.words
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (never, "no answer in 1 s"),
+        (reset, "Connection reset by peer"),
+        (says(502, "<html>"), "HTTP status 502, and no words of ClickHouse's"),
+        (exception(243, "NOT_ENOUGH_SPACE", "Cannot reserve 1.00 MiB"), "Cannot reserve 1.00 MiB. (NOT_ENOUGH_SPACE)"),
+    ],
+)
+def test_whatever_keeps_a_server_from_answering_passes_and_is_said_in_a_line(fault: Fault, words: str) -> None:
+    with HttpProxy(ports.any_free()) as proxy:
+        proxy.fault = fault
+        with pytest.raises(Exception) as caught:  # noqa: PT011 (which class it is, is the client's affair)
+            open_client(settings(clickhouse_url=proxy.url), answer_timeout_s=1)
+    assert trouble_of(caught.value) is Trouble.AWAY
+    assert words_of(caught.value) == words
 
 
 def test_an_error_that_is_not_of_the_client_is_nobodys_trouble_here() -> None:

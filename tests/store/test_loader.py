@@ -9,8 +9,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from stepwatch.store.client import Trouble, trouble_of
+from stepwatch.store.client import NotClickHouse, Trouble, open_client, trouble_of
 from stepwatch.store.loader import Loader
+from tests.faults.http_proxy import HttpProxy, says
+from tests.servers import ClickHouseSettings
+from tests.store.conftest import settings_of
 from tests.store.rows import audit, load, select
 
 BAD = {
@@ -103,3 +106,21 @@ def test_trouble_that_is_not_in_the_rows_is_raised_and_named(db: Client) -> None
     with pytest.raises(DatabaseError) as caught:
         Loader(db).load("audit", batch({}, 3))
     assert trouble_of(caught.value) is Trouble.SETUP
+
+
+def test_rows_that_something_else_took_are_not_taken_for_stored(db: Client, clickhouse: ClickHouseSettings) -> None:
+    with HttpProxy(clickhouse.port) as proxy:
+        client = open_client(settings_of(clickhouse).model_copy(update={"clickhouse_url": proxy.url}))
+        proxy.fault = says(200, "<html>back soon</html>")
+        with pytest.raises(NotClickHouse):
+            Loader(client).load("audit", batch({}, 3))
+        client.close()
+    assert stored(db) == set()
+
+
+def test_a_profile_that_passes_over_bad_rows_makes_none_vanish(db: Client, clickhouse: ClickHouseSettings) -> None:
+    client = open_client(settings_of(clickhouse))
+    client.set_client_setting("input_format_allow_errors_num", 10)
+    loaded = Loader(client).load("audit", batch({1: BAD["no time"]}, 3))
+    client.close()
+    assert [refusal.index for refusal in loaded.refusals] == [1]

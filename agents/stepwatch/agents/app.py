@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.app.base import BootStrategy
 from mode import Service
 from mode.supervisors import CrashingSupervisor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stepwatch.agents import metrics as role_metrics
+from stepwatch.agents.clients import in_words
 from stepwatch.agents.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, PortTaken, RoleError
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import FRAMEWORK, get_logger
@@ -170,6 +172,8 @@ def _exit_status(app: RoleApp, failure: BaseException) -> int:
             f"{app.settings.web_host}:{port} is in use, so /healthz and /metrics cannot be served there: "
             f"set STEPWATCH_{app.role.upper()}_WEB_PORT to a free port, or to 0 to do without"
         )
+    if isinstance(failure, KafkaError):
+        failure = in_words(app.settings, failure)
     if isinstance(failure, RoleError):
         log.error(str(failure), role=app.role, code=failure.code, retriable=failure.retriable)
         return failure.exit_status

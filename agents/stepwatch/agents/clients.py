@@ -8,23 +8,22 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
-    GroupAuthorizationFailedError,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     NodeNotReadyError,
     RequestTimedOutError,
     TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
 )
 
 from stepwatch.agents.errors import KafkaAway, KafkaRefused
 from stepwatch.agents.logs import get_logger
+from stepwatch.agents.refusals import NO_RIGHT, find_refusal, no_right
 from stepwatch.agents.settings import Settings
 
 log = get_logger(__name__)
@@ -34,9 +33,7 @@ _STOP_S = 5.0
 _REFUSALS = (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
+    *NO_RIGHT,
     ssl.SSLError,
 )
 _AWAY = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError, ConnectionError)
@@ -54,7 +51,28 @@ async def open_reader(settings: Settings, partitions: Sequence[Any], **options: 
     # Having them makes it ask for their leaders at once; asking for offsets of others costs it half a second.
     reader.assign(partitions)
     reader.pause(*partitions)
+    try:
+        # Of a topic that we may not see it would wait for the leader until its time is up, and say only that.
+        for topic in {tp.topic for tp in partitions}:
+            await reader._client._wait_on_metadata(topic)
+    except BaseException as error:
+        await close_client(reader)
+        if isinstance(error, TopicAuthorizationFailedError):
+            raise no_right(settings, error, "Read") from error
+        raise
     return reader
+
+
+async def read_one(settings: Settings, topic: str, partition: int, offset: int) -> Any:
+    """The record at an offset, or the first one after it where that is gone; for errors see `open_client`."""
+    at = TopicPartition(topic, partition)
+    reader = await open_reader(settings, [at])
+    try:
+        reader.seek(at, offset)
+        reader.resume(at)
+        return await reader.getone(at)
+    finally:
+        await close_client(reader)
 
 
 async def open_producer(settings: Settings, **options: Any) -> AIOKafkaProducer:
@@ -81,12 +99,17 @@ async def open_client(build: Callable[[], Any], settings: Settings) -> Any:
         client = build()
         try:
             await client.start()
+            if isinstance(client, AIOKafkaAdminClient):
+                # It has asked a bootstrap address only; the brokers may be at others, as they themselves say.
+                await client.describe_cluster()
             return client
         except _REFUSALS as error:
             await close_client(client)
             raise refused(settings, error) from error
-        except (TimeoutError, KafkaConnectionError, OSError) as error:
+        except (TimeoutError, KafkaConnectionError, NodeNotReadyError, OSError) as error:
             await close_client(client)
+            if found := await find_refusal(settings):
+                raise found from error
             if time.monotonic() >= give_up:
                 raise away(settings, error) from error
             if time.monotonic() - told_at >= _TELL_AGAIN_S:
@@ -116,8 +139,10 @@ def away(settings: Settings, error: BaseException) -> KafkaAway:
     )
 
 
-def refused(settings: Settings, error: BaseException) -> KafkaRefused:
-    """The error that says that Kafka does not let us in."""
+def refused(settings: Settings, error: BaseException, right: str = "") -> KafkaRefused:
+    """The error that says that Kafka does not let us in, or not at what we need."""
+    if isinstance(error, NO_RIGHT):
+        return no_right(settings, error, right)
     return KafkaRefused(
         f"Kafka at {settings.kafka_bootstrap} refuses us ({_words(error)}): check "
         "STEPWATCH_KAFKA_SECURITY_PROTOCOL, the STEPWATCH_KAFKA_SSL_* and STEPWATCH_KAFKA_SASL_* settings, "
@@ -125,10 +150,16 @@ def refused(settings: Settings, error: BaseException) -> KafkaRefused:
     )
 
 
-def in_words(settings: Settings, error: BaseException) -> BaseException:
-    """A failure of a client as KafkaAway or KafkaRefused where it is one; else as it is."""
+def in_words(settings: Settings, error: BaseException, right: str = "") -> BaseException:
+    """A failure of a client as KafkaAway or KafkaRefused where it is one; else as it is.
+
+    Args:
+        settings: where Kafka is, and who we are.
+        error: what the client raised.
+        right: what was being done, `Read` or `Write`; Kafka itself does not say which right is missing.
+    """
     if isinstance(error, _REFUSALS):
-        return refused(settings, error)
+        return refused(settings, error, right)
     if isinstance(error, _AWAY):
         return away(settings, error)
     return error

@@ -23,6 +23,14 @@ class RoleError(Exception):
     retriable = True
 
 
+class SettingWrong(RoleError):
+    """A setting names something that is not there or cannot be used."""
+
+    code = "setting_wrong"
+    exit_status = EXIT_CONFIGURATION
+    retriable = False
+
+
 class KafkaAway(RoleError):
     """No broker answers at the address that was configured."""
 

@@ -13,21 +13,25 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from mode import Service
 
 from stepwatch.agents import metrics
-from stepwatch.agents.clients import close_client, in_words, open_client, open_producer
+from stepwatch.agents.clients import close_client, in_words, open_client, open_producer, read_one
 from stepwatch.agents.errors import NotCoPartitioned
 from stepwatch.agents.feeder import Feeder
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import FRAMEWORK, get_logger
 from stepwatch.agents.moves import send_moves
 from stepwatch.agents.policies import PolicyService
+from stepwatch.agents.pulse_writer import PulseWriter
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.takeover import Build, take_over
 from stepwatch.agents.task import Batch, PartitionTask
 from stepwatch.agents.topics import require_topics, retention_needed_ms
+from stepwatch.agents.trials import Trials, TryAgain
 from stepwatch.streams.effects import Move
 
 log = get_logger(__name__)
 _TAKEOVERS_AT_ONCE = 4
+_AGAIN_S = 0.2
+"""Between two tries of a partition on which the core failed."""
 _FETCH_MS = 50
 """How long a broker may hold back an answer: a partition with data waits so long for one without."""
 _FETCH_BYTES = 2 << 20
@@ -68,11 +72,13 @@ class InputService(Service):
         self._build = build
         self._consumer: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None
+        self._pulses = PulseWriter(settings)
         self._owners: dict[int, _Owner] = {}
         self._changed = asyncio.Event()
         self._assigned: frozenset[Any] | None = None
         self._failure: BaseException | None = None
         self._slots = asyncio.Semaphore(_TAKEOVERS_AT_ONCE)
+        self._trials: dict[int, Trials] = {}
 
     @property
     def tasks(self) -> Iterable[PartitionTask]:
@@ -81,12 +87,7 @@ class InputService(Service):
 
     async def write_pulses(self) -> None:
         """Write the pulses that are due (contract section 2)."""
-        for task in self.tasks:
-            for topic in task.pulse.wanted():
-                assert self._producer is not None
-                sent = await self._producer.send_and_wait(topic, task.pulse.value(), partition=task.partition)
-                task.pulse.written(topic, sent.offset)
-                metrics.PULSES.labels(topic).inc()
+        await self._pulses.write(task.pulse for task in self.tasks)
 
     async def commit_offsets(self) -> None:
         """Tell the group how far we are, for lag tools; of ours only a take-over without state reads it."""
@@ -104,7 +105,7 @@ class InputService(Service):
     def fail(self, error: BaseException) -> None:
         """End the process: what failed cannot be carried on."""
         if self._failure is None:
-            self._failure = in_words(self._settings, error)
+            self._failure = in_words(self._settings, error, "Read")
         self._changed.set()
 
     def assigned(self, partitions: Iterable[Any]) -> None:
@@ -131,6 +132,7 @@ class InputService(Service):
         for client in (self._consumer, self._producer):
             if client is not None:
                 await close_client(client)
+        await self._pulses.close()
 
     @Service.task
     async def _run(self) -> None:
@@ -141,6 +143,7 @@ class InputService(Service):
         await require_topics(self._settings, retention_needed_ms(sets))
         self._health.waits("inputs", "waiting for partitions")
         self._producer = await open_producer(self._settings)
+        await self._pulses.open()
         await open_client(self._new_consumer, self._settings)
         while not self.should_stop:
             await self._changed.wait()
@@ -198,8 +201,18 @@ class InputService(Service):
             consumer.seek(tps[-1], offset)
         consumer.resume(*tps)
         return PartitionTask(
-            self._settings, owned.transaction, owned.correlator, self._policies.fresh, self._send_moves
+            self._settings,
+            owned.transaction,
+            owned.correlator,
+            self._policies.fresh,
+            self._send_moves,
+            self._trials.setdefault(partition, Trials(partition)),
+            lambda topic, offset: read_one(self._settings, topic, partition, offset),
         )
+
+    def _pause(self, partition: int) -> None:
+        assert self._consumer is not None
+        self._consumer.pause(*(TopicPartition(topic, partition) for topic in self._settings.topics.inputs))
 
     async def _send_moves(self, moves: Sequence[Move]) -> None:
         assert self._producer is not None, "it is opened before the first partition is taken over"
@@ -239,18 +252,36 @@ class _Owner:
         self._watch(self._feeding)
         self._service._taken_over()
 
+    async def _start_again(self) -> None:
+        """Take the partition over anew: what is in memory is ahead of the log."""
+        self._service._pause(self.partition)
+        await self._drop()
+        self.task = None
+        await asyncio.sleep(_AGAIN_S)
+        await self._start()
+
     def _watch(self, running: asyncio.Task[None]) -> None:
         def done(ended: asyncio.Task[None]) -> None:
-            if not ended.cancelled() and (error := ended.exception()) is not None:
+            if ended.cancelled() or (error := ended.exception()) is None:
+                return
+            if isinstance(error, TryAgain):
+                self._starting = asyncio.create_task(self._start_again(), name=f"partition {self.partition} again")
+                self._watch(self._starting)
+            else:
                 self._service.fail(error)
 
         running.add_done_callback(done)
 
     async def close(self) -> None:
-        for running in (self._starting, self._feeding):
-            if running is not None and not running.done():
-                running.cancel()
-                await asyncio.wait({running})
+        if not self._starting.done():
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
+        await self._drop()
+
+    async def _drop(self) -> None:
+        if self._feeding is not None and not self._feeding.done():
+            self._feeding.cancel()
+            await asyncio.wait({self._feeding})
         if self.task is not None:
             await self.task.close(self._working)
 

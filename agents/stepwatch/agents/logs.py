@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -27,15 +28,27 @@ _QUIET: dict[str, int] = {
 }
 
 
+_SILENCE = re.compile(
+    "NodeNotReady|KafkaConnectionError|RequestTimedOut|TimeoutError|Connect call failed|Unable connect to node|"
+    "Unable to (update|request) metadata|coordinator dead|Heartbeat session expired|CoordinatorNotAvailable"
+)
+"""What aiokafka says of a broker that does not answer; each of its parts says it, again and again."""
+_SILENT = ("aiokafka", "silence")
+
+
 class Repeats(logging.Filter):
     """Lets one line of aiokafka's of each kind through in 10 s: while a broker is away it writes hundreds a second.
 
     A kind is the logger and the text before its values are filled in. The next line that passes says how many did not.
+    All that says that a broker does not answer is one kind, said once a minute in words of ours.
     """
 
-    def __init__(self, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic, silence_every_s: float = 60.0
+    ) -> None:
         super().__init__()
         self._every_s = every_s
+        self._silence_every_s = silence_every_s
         self._clock = clock
         self._kinds: dict[tuple[str, str], tuple[float, int]] = {}
 
@@ -43,13 +56,18 @@ class Repeats(logging.Filter):
         """Whether the line is shown."""
         if not record.name.startswith("aiokafka"):
             return True
-        kind = (record.name, str(record.msg))
+        silent = _SILENCE.search(record.getMessage()) is not None
+        kind = _SILENT if silent else (record.name, str(record.msg))
         now = self._clock()
         shown_at, hidden = self._kinds.get(kind, (float("-inf"), 0))
-        if now - shown_at < self._every_s:
+        if now - shown_at < (self._silence_every_s if silent else self._every_s):
             self._kinds[kind] = (shown_at, hidden + 1)
             return False
         self._kinds[kind] = (now, 0)
+        if silent:
+            said = record.getMessage().rstrip(" .:")
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg, record.args = f"Kafka does not answer; trying again until it does ({said})", ()
         if hidden:
             record.msg = f"{record.msg} (and {hidden} more like it before)"
         return True

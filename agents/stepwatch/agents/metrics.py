@@ -20,6 +20,11 @@ LATE_EVIDENCE = Counter(
 SKIPPED = Counter("stepwatch_skipped", "Events of a type of ours that this version does not know.", ["type"])
 MOVED = Counter("stepwatch_moved", "Records moved to the partition where they belong.")
 COUNTED = Counter("stepwatch_counted", "Other things that the correlator counts.", ["what"])
+ACCOUNTED = Gauge(
+    "stepwatch_accounted_records",
+    "Records of an input by what became of them, since its first one; kept with the positions, so no crash changes it.",
+    ["topic", "partition", "as"],
+)
 PULSES = Counter("stepwatch_pulses", "Pulses written into quiet partitions.", ["topic"])
 TRANSACTIONS = Counter("stepwatch_transactions", "Transactions committed.")
 COMMIT_SECONDS = Histogram(
@@ -64,11 +69,19 @@ def add_counts(counts: Mapping[str, int]) -> None:
             COUNTED.labels(name).inc(increment)
 
 
+def set_accounts(partition: int, accounts: Mapping[str, Mapping[str, int]]) -> None:
+    """Show what became of the records of a partition: topic -> what -> how many."""
+    for topic, account in accounts.items():
+        for what, count in account.items():
+            ACCOUNTED.labels(topic, partition, what).set(count)
+
+
 def forget_partition(partition: int, topics: Sequence[str]) -> None:
     """Show no more what only the owner of a partition knows."""
     for gauge in (WAITING_ACTIONS, OPEN_ACTIONS):
         gauge.remove_by_labels({"partition": str(partition)})
     for topic in topics:
+        ACCOUNTED.remove_by_labels({"topic": topic, "partition": str(partition)})
         LOG_TIME_LAG.remove_by_labels({"topic": topic, "partition": str(partition)})
 
 

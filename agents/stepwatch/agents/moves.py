@@ -40,4 +40,4 @@ async def send_moves(settings: Settings, producer: AIOKafkaProducer, moves: Sequ
         ]
         await asyncio.gather(*sent)
     except KafkaError as error:
-        raise in_words(settings, error) from error
+        raise in_words(settings, error, "Write") from error

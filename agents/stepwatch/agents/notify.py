@@ -1,4 +1,4 @@
-"""The role `notify`: changes of alerts from Kafka to whoever is on call, at least once."""
+"""The role `notify`: changes of alerts, and events that nobody judged, to whoever is on call, at least once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from prometheus_client import Counter
 
 from stepwatch.agents.app import RoleApp, build_app, run_app, run_role
 from stepwatch.agents.clients import close_client, open_consumer
+from stepwatch.agents.dead_letters import BUG, letter_of
 from stepwatch.agents.logs import configure_logs, get_logger
 from stepwatch.agents.outputs import OutputBatch, OutputReader, OutputService, Record
 from stepwatch.agents.settings import Settings
 from stepwatch.notifiers import NOTIFIERS, Notifier
-from stepwatch.notifiers.notices import Notice, Seen, notice_of, read_alert, seen_of
+from stepwatch.notifiers.notices import Notice, NotJudged, Seen, notice_of, read_alert, seen_of
+from stepwatch.schemas.times import format_time
 
 log = get_logger(__name__)
 
@@ -29,25 +31,34 @@ class Desk:
     """What was told of each alert, and so what is worth telling next.
 
     The memory is the alerts topic itself: what lies there before the first record of a partition that we
-    are to tell is read again when the partition comes to us, and told to nobody.
+    are to tell is read again when the partition comes to us, and told to nobody. Of the dead letters those are told
+    on which the core itself failed: their events were not judged, and no alert will speak of them.
     """
 
     def __init__(
-        self, notifiers: Iterable[Notifier], earlier: Callable[[TopicPartition, int], Awaitable[list[Record]]]
+        self,
+        notifiers: Iterable[Notifier],
+        earlier: Callable[[TopicPartition, int], Awaitable[list[Record]]],
+        dead_letters: str,
     ) -> None:
         """A desk that knows nothing yet.
 
         Args:
             notifiers: whom to tell.
             earlier: reads the records of a partition below an offset.
+            dead_letters: the topic of the dead letters; every other is of alerts.
         """
         self._notifiers = tuple(notifiers)
         self._earlier = earlier
+        self._dead_letters = dead_letters
         self._seen: dict[TopicPartition, dict[bytes, Seen]] = {}
 
     async def take(self, batch: OutputBatch) -> None:
         """Tell what a batch has to tell; returns when every receiver has it."""
         for tp, records in batch.records.items():
+            if tp.topic == self._dead_letters:
+                self._tell_bugs(records)
+                continue
             seen = self._seen.get(tp)
             if seen is None:
                 # Put there first: if the partition is taken away meanwhile, so is its memory.
@@ -83,6 +94,16 @@ class Desk:
             seen[key] = seen_of(alert)
         return notice_of(before, alert)
 
+    def _tell_bugs(self, records: Iterable[Record]) -> None:
+        for letter in map(letter_of, records):
+            if letter.said != BUG:
+                continue
+            key = (letter.key or b"").decode(errors="replace")
+            notice = NotJudged(letter.id, letter.where, key, letter.detail, format_time(letter.time_us))
+            for notifier in self._notifiers:
+                notifier.tell_not_judged(notice)
+                NOTICES.labels(notifier.name, "not_judged").inc()
+
     def _tell(self, notice: Notice) -> None:
         for notifier in self._notifiers:
             notifier.tell(notice)
@@ -112,7 +133,7 @@ async def read_earlier(settings: Settings, tp: TopicPartition, below: int) -> li
 
 
 def build_notify(settings: Settings, notifiers: Iterable[Notifier] | None = None) -> RoleApp:
-    """The app of the role `notify`: the agent that tells, the service that reads alerts.
+    """The app of the role `notify`: the agent that tells, the service that reads alerts and dead letters.
 
     Args:
         settings: of the role.
@@ -123,8 +144,9 @@ def build_notify(settings: Settings, notifiers: Iterable[Notifier] | None = None
     async def earlier(tp: TopicPartition, below: int) -> list[Record]:
         return await read_earlier(settings, tp, below)
 
-    desk = Desk([NOTIFIERS["console"]()] if notifiers is None else notifiers, earlier)
-    reader = OutputReader(settings, "notify", (settings.topics.alerts,), linger_s=0, on_revoked=desk.forget)
+    topics = settings.topics
+    desk = Desk([NOTIFIERS["console"]()] if notifiers is None else notifiers, earlier, topics.dead_letters)
+    reader = OutputReader(settings, "notify", (topics.alerts, topics.dead_letters), linger_s=0, on_revoked=desk.forget)
     channel: Any = app.channel(maxsize=0)
     app.add(OutputService(reader, app.health, channel.put, beacon=app.beacon))
 

@@ -20,7 +20,7 @@ from prometheus_client import Counter
 
 from stepwatch.agents.clients import close_client, in_words, open_consumer
 from stepwatch.agents.health import Health
-from stepwatch.agents.logs import get_logger
+from stepwatch.agents.logs import FRAMEWORK, get_logger
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import require_topics
 
@@ -114,6 +114,7 @@ class OutputReader:
             group_id=self._settings.group(self._role),
             auto_offset_reset="earliest",
             session_timeout_ms=self._settings.session_timeout_ms,
+            heartbeat_interval_ms=self._settings.session_timeout_ms // 5,
             # A ClickHouse that is away for hours is no reason to give the partitions away: heartbeats go on.
             max_poll_interval_ms=_DAY_MS,
         )
@@ -134,7 +135,7 @@ class OutputReader:
             if give_out is not None and now >= give_out:
                 break
             wait_ms = _POLL_MS if give_out is None else max(1, int((give_out - now) * 1000))
-            got = await self._open.getmany(timeout_ms=wait_ms, max_records=self._records_max - count)
+            got = await self._fetch(wait_ms, self._records_max - count)
             if not got and give_out is None:
                 return None
             for tp, records in got.items():
@@ -144,6 +145,15 @@ class OutputReader:
                 size += sum(len(record.key or b"") + len(record.value or b"") for record in records)
             give_out = give_out or time.monotonic() + self._linger_s
         return batch
+
+    async def _fetch(self, wait_ms: int, records_max: int) -> dict[TopicPartition, list[Record]]:
+        try:
+            got: dict[TopicPartition, list[Record]] = await self._open.getmany(
+                timeout_ms=wait_ms, max_records=records_max
+            )
+        except KafkaError as error:
+            raise in_words(self._settings, error, "Read") from error
+        return got
 
     async def commit(self, batch: OutputBatch) -> None:
         """Note in the group that a batch is done, where its partitions are still ours."""
@@ -188,6 +198,7 @@ class OutputReader:
 class OutputService(Service):
     """Hands an agent what an OutputReader reads, one batch at a time, for as long as the app runs."""
 
+    logger = FRAMEWORK
     mundane_level = "debug"
 
     def __init__(

@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaError
 from mode import Service
 
 from stepwatch.agents import metrics
-from stepwatch.agents.clients import close_client, open_producer, open_reader
-from stepwatch.agents.errors import PoliciesRefused
+from stepwatch.agents.clients import close_client, in_words, open_producer, open_reader
+from stepwatch.agents.errors import KafkaRefused, PoliciesRefused
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import FRAMEWORK, get_logger
 from stepwatch.agents.settings import Settings
@@ -71,7 +71,10 @@ async def publish_policies(settings: Settings, paths: Sequence[Path], *, now: bo
     producer = await open_producer(settings, max_request_size=_RECORD_BYTES_MAX + 4096)
     try:
         for digest, record in zip(digests[known:], records, strict=True):
-            await producer.send_and_wait(settings.topics.policies, record, key=digest.encode(), partition=0)
+            try:
+                await producer.send_and_wait(settings.topics.policies, record, key=digest.encode(), partition=0)
+            except KafkaError as error:
+                raise in_words(settings, error, "Write") from error
             log.info("published a policy set", digest=digest[:12], now=now)
     finally:
         await close_client(producer)
@@ -115,6 +118,8 @@ async def _read_all(settings: Settings) -> _Reader:
         await reader.open()
         await reader.read_to_end()
         return reader
+    except KafkaError as error:
+        raise in_words(settings, error, "Read") from error
     finally:
         await reader.close()
 
@@ -175,6 +180,7 @@ class PolicyService(Service):
         self._health = health
         self._on_sets = on_sets
         self._clock = clock
+        self._silent = False
         self._checked_at = float("-inf")
         """When the last reading to the end that succeeded was begun."""
 
@@ -211,10 +217,16 @@ class PolicyService(Service):
         try:
             new = await reader.read_to_end()
         except KafkaError as error:
+            if isinstance(said := in_words(self._settings, error, "Read"), KafkaRefused):
+                raise said from error
             # Kafka may come back before anybody has to pause; the age says how long that has been.
             self._health.waits("policies", f"cannot read {self._settings.topics.policies}: {error}")
             metrics.POLICIES_AGE.set(begun_at - self._checked_at)
+            self._silent = True
             return
+        if self._silent:
+            log.info("Kafka answers again")
+            self._silent = False
         self._checked_at = begun_at
         metrics.POLICIES_AGE.set(0)
         if new:

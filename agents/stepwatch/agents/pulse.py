@@ -14,6 +14,7 @@ from stepwatch.streams.limits import PULSE_CLOSE_US
 
 SOURCE = "stepwatch"
 _UNREAD_MAX_S = 5.0
+_NEVER_READ = 2**62
 
 
 class Waits(Protocol):
@@ -97,6 +98,10 @@ class Pulse:
         """Note that a pulse lies at `offset`: no other is written until it was read back, or 5 s."""
         self._written_at[topic] = self._clock()
         self._unread[topic] = offset
+
+    def refused(self, topic: str) -> None:
+        """Note that Kafka did not take a pulse: no other is tried for 5 s."""
+        self.written(topic, _NEVER_READ)
 
     def now_us(self) -> int:
         """What a record's append time would be by now, us; 0 where nothing was ever read."""

@@ -6,10 +6,12 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stepwatch.agents.errors import SettingWrong
 from stepwatch.schemas.topics import Topics
 
 Role = Literal["correlate", "store", "notify"]
@@ -23,7 +25,13 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="STEPWATCH_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="STEPWATCH_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        # What pydantic says of a wrong setting would show all the others beside it, passwords among them.
+        hide_input_in_errors=True,
     )
 
     # Kafka
@@ -152,6 +160,12 @@ class Settings(BaseSettings):
             raise ValueError("STEPWATCH_KAFKA_SSL_CERT and STEPWATCH_KAFKA_SSL_KEY belong together: set both or none")
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_username:
             raise ValueError(f"STEPWATCH_KAFKA_SASL_USERNAME is needed for {self.kafka_security_protocol}")
+        if urlsplit(self.clickhouse_url).password is not None:
+            # An address is printed wherever it is spoken of.
+            raise ValueError(
+                "STEPWATCH_CLICKHOUSE_URL holds a password: leave user and password out of it, and set "
+                "STEPWATCH_CLICKHOUSE_USER and STEPWATCH_CLICKHOUSE_PASSWORD"
+            )
         return self
 
     @property
@@ -189,16 +203,25 @@ class Settings(BaseSettings):
         """A secret by its field's name, from its file where one is named.
 
         Raises:
-            OSError: the file named cannot be read; the error names it.
+            SettingWrong: the file named cannot be read as text.
         """
         file: Path | None = getattr(self, name + "_file")
         if file is not None:
-            return file.read_text(encoding="utf-8").rstrip("\r\n")
+            try:
+                return file.read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                # Of bytes that are no text the error itself would show some.
+                words = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+                raise SettingWrong(f"{_variable(name)}_FILE={file} cannot be read: {words}") from None
         value: SecretStr | None = getattr(self, name)
         return None if value is None else value.get_secret_value()
 
     def kafka_client_options(self) -> dict[str, Any]:
-        """What every aiokafka client is constructed with: addresses, TLS, SASL, time limit."""
+        """What every aiokafka client is constructed with: addresses, TLS, SASL, time limit.
+
+        Raises:
+            SettingWrong: a file that a setting names is not there or not what it must be, or a password is missing.
+        """
         options: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap,
             "request_timeout_ms": self.request_timeout_ms,
@@ -209,16 +232,46 @@ class Settings(BaseSettings):
         if self.kafka_security_protocol.startswith("SASL"):
             options["sasl_mechanism"] = self.kafka_sasl_mechanism
             options["sasl_plain_username"] = self.kafka_sasl_username
-            options["sasl_plain_password"] = self.secret("kafka_sasl_password") or ""
+            password = self.secret("kafka_sasl_password")
+            if not password:
+                raise SettingWrong(
+                    f"STEPWATCH_KAFKA_SASL_PASSWORD (or a file that STEPWATCH_KAFKA_SASL_PASSWORD_FILE names) is "
+                    f"needed for {self.kafka_security_protocol} as user {self.kafka_sasl_username!r}"
+                )
+            options["sasl_plain_password"] = password
         return options
 
     def _kafka_ssl_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self.kafka_ssl_ca) if self.kafka_ssl_ca else None)
+        try:
+            context = ssl.create_default_context(cafile=str(self.kafka_ssl_ca) if self.kafka_ssl_ca else None)
+        except OSError as error:
+            raise SettingWrong(
+                f"STEPWATCH_KAFKA_SSL_CA={self.kafka_ssl_ca} is no file of certificates in PEM: {_why(error)}"
+            ) from error
         context.check_hostname = self.kafka_ssl_check_hostname
         if self.kafka_ssl_cert and self.kafka_ssl_key:
-            password = self.secret("kafka_ssl_key_password")
-            context.load_cert_chain(str(self.kafka_ssl_cert), str(self.kafka_ssl_key), password)
+            # Without a password OpenSSL would ask for one on the terminal, and wait.
+            password = self.secret("kafka_ssl_key_password") or ""
+            try:
+                context.load_cert_chain(str(self.kafka_ssl_cert), str(self.kafka_ssl_key), password)
+            except OSError as error:
+                raise SettingWrong(
+                    f"STEPWATCH_KAFKA_SSL_CERT={self.kafka_ssl_cert} and STEPWATCH_KAFKA_SSL_KEY={self.kafka_ssl_key} "
+                    f"cannot be used: {_why(error)}; expected a certificate and its own key in PEM, and in "
+                    "STEPWATCH_KAFKA_SSL_KEY_PASSWORD the key's password where it has one"
+                ) from error
         return context
+
+
+def _why(error: OSError) -> str:
+    """What OpenSSL or the system said of a file; OpenSSL's own words are for those who wrote it."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "it cannot be read, or the password is not the key's").replace("_", " ").lower()
+    return error.strerror or str(error)
+
+
+def _variable(name: str) -> str:
+    return f"STEPWATCH_{name.upper()}"
 
 
 _NOT_SETTINGS = frozenset({"STEPWATCH_CACHE", "STEPWATCH_SHARED", "STEPWATCH_TEST_DOCKER"})

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from stepwatch.agents.app import RoleApp, build_app, run_app, run_role
 from stepwatch.agents.errors import EXIT_CONFIGURATION, RoleError
 from stepwatch.agents.health import Health
+from stepwatch.agents.insisting import Insisting, SetupRefused
 from stepwatch.agents.logs import configure_logs, get_logger
 from stepwatch.agents.outputs import OutputBatch, OutputReader, OutputService, Record
 from stepwatch.agents.settings import Settings
-from stepwatch.store.client import BadUrl, Trouble, open_client, trouble_of, words_of
+from stepwatch.store.client import BadUrl, open_client, wait_at_most
 from stepwatch.store.dead_letters import build_dead_letter, build_refused
-from stepwatch.store.loader import Loader
+from stepwatch.store.loader import Loader, Loading
 from stepwatch.store.migrate import MigrationRefused, migrate
+from stepwatch.store.tls import TlsRefused
 
 log = get_logger(__name__)
-T = TypeVar("T")
 
 STORED_ROWS = Counter("stepwatch_stored_rows", "Rows that ClickHouse took, redelivered ones too.", ["table"])
 REFUSED_ROWS = Counter("stepwatch_store_refused_rows", "Rows that ClickHouse refused.", ["table"])
-INSERTS = Counter("stepwatch_store_inserts", "Requests to insert, refused ones too.", ["table"])
-STORE_WAITING = Gauge("stepwatch_store_waiting", "1 while ClickHouse is away or refuses us, else 0.")
+INSERTS = Counter("stepwatch_store_inserts", "Requests to insert, those that came to nothing too.", ["table"])
 
 LINGER_S = 0.3
 """How long a batch waits for more rows: ClickHouse likes few inserts, a person likes fresh tables."""
-BACK_OFF_MIN_S = 0.25
-BACK_OFF_MAX_S = 15.0
 
 
 class StoreRefused(RoleError):
@@ -54,30 +50,28 @@ class Store:
 
     def __init__(self, settings: Settings, health: Health | None = None) -> None:
         self._settings = settings
-        self._health = health or Health()
         topics = settings.topics
         self._topics = topics
         self._tables = {topics.audit: "audit", topics.evidence: "authentications", topics.alerts: "alerts"}
+        self._insisting = Insisting(settings, health or Health())
         self._client: Client | None = None
         self._loader: Loader | None = None
-        # One thread: the client serves one at a time, and an insert must not hold up the loop's heartbeats.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="clickhouse")
 
     async def open(self) -> None:
         """Connect and bring the database to our schema; waits while ClickHouse is away.
 
         Raises:
-            StoreRefused: it answers, and cannot be ours (password, permission, schema), or its address
+            StoreRefused: it answers, and cannot be ours (TLS, password, permission, schema), or its address
             is none.
         """
         try:
-            await self._insist(self._connect, give_up_on_setup=True)
-        except (BadUrl, MigrationRefused) as error:
+            await self._insisting.do(self._connect, give_up_on_setup=True)
+        except (BadUrl, TlsRefused, MigrationRefused, SetupRefused) as error:
             raise StoreRefused(str(error)) from error
+        self._insisting.well()
 
     async def close(self) -> None:
-        """Close the connection; an insert under way ends by itself."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Close the connection; an insert under way is left to itself."""
         if self._client is not None:
             self._client.close()
 
@@ -90,13 +84,19 @@ class Store:
             if records:
                 letters += await self._load(table, records)
         if letters:
-            await self._insist(lambda: self._insert("dead_letters", letters))
+            loading = Loading("dead_letters", letters)
+            await self._insert(loading)
+            for refusal in loading.refusals:
+                # Never seen; were it passed over in silence, a record would be in no table.
+                row = letters[refusal.index].decode(errors="replace")
+                log.error(f"ClickHouse refused a dead letter, which is in no table: {refusal.words}: {row:.2000}")
+        self._insisting.well()
 
     async def _load(self, table: str, records: Sequence[Record]) -> list[bytes]:
         """Load the rows of one table; returns the dead letters of those that were refused."""
-        rows = [record.value or b"" for record in records]
-        refusals = await self._insist(lambda: self._insert(table, rows))
-        for refusal in refusals:
+        loading = Loading(table, [record.value or b"" for record in records])
+        await self._insert(loading)
+        for refusal in loading.refusals:
             record = records[refusal.index]
             log.error(
                 f"ClickHouse refused {record.topic}-{record.partition}@{record.offset} for table {table}: "
@@ -104,64 +104,36 @@ class Store:
                 code="refused_by_clickhouse",
             )
         by_alert = table == "alerts"
-        return [build_refused(records[r.index], r.words, keyed_by_alert=by_alert) for r in refusals]
+        return [build_refused(records[r.index], r.words, keyed_by_alert=by_alert) for r in loading.refusals]
 
-    def _insert(self, table: str, rows: Sequence[bytes]) -> list[Any]:
-        if self._loader is None:
-            self._connect()
-        assert self._loader is not None
-        loaded = self._loader.load(table, rows)
-        INSERTS.labels(table).inc(loaded.inserts)
-        STORED_ROWS.labels(table).inc(loaded.rows)
-        REFUSED_ROWS.labels(table).inc(len(loaded.refusals))
-        return loaded.refusals
+    async def _insert(self, loading: Loading) -> None:
+        await self._insisting.do(lambda: self._go_on(loading))
+        INSERTS.labels(loading.table).inc(loading.inserts)
+        STORED_ROWS.labels(loading.table).inc(loading.rows)
+        REFUSED_ROWS.labels(loading.table).inc(len(loading.refusals))
+
+    def _go_on(self, loading: Loading) -> None:
+        """Insert what is left of a batch."""
+        if self._client is None or self._loader is None:
+            raise RuntimeError("the store is not open")
+        wait_at_most(self._client, self._insisting.answer_s)
+        left = loading.left
+        try:
+            self._loader.go_on(loading)
+        finally:
+            if loading.left < left:
+                self._insisting.got_on()
 
     def _connect(self) -> None:
-        client = open_client(self._settings, with_database=False)
-        ran = migrate(client, self._settings.clickhouse_database)
+        client = open_client(self._settings, with_database=False, answer_timeout_s=self._insisting.answer_s)
+        try:
+            ran = migrate(client, self._settings.clickhouse_database)
+        except BaseException:
+            client.close()
+            raise
         if ran:
             log.info("tables brought up to date", database=self._settings.clickhouse_database, migrations=ran)
         self._client, self._loader = client, Loader(client)
-
-    async def _insist(self, work: Callable[[], T], *, give_up_on_setup: bool = False) -> T:
-        """Do blocking work, again and again while ClickHouse is in trouble; say so once."""
-        wait_s = BACK_OFF_MIN_S
-        said: Trouble | None = None
-        while True:
-            try:
-                done = await asyncio.get_running_loop().run_in_executor(self._thread, work)
-            except Exception as error:
-                trouble = trouble_of(error)
-                if trouble is None:
-                    raise
-                words = self._words(trouble, error)
-                if trouble is not Trouble.AWAY and give_up_on_setup:
-                    raise StoreRefused(words) from error
-                if trouble is not said:
-                    log.warning(words, code=f"clickhouse_{trouble.value}")
-                    self._health.waits("clickhouse", words)
-                    STORE_WAITING.set(1)
-                said = trouble
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, BACK_OFF_MAX_S)
-                continue
-            if said is not None:
-                log.info("ClickHouse is back: storing what waited in Kafka")
-                STORE_WAITING.set(0)
-            self._health.works("clickhouse")
-            return done
-
-    def _words(self, trouble: Trouble, error: Exception) -> str:
-        where = f"ClickHouse at {self._settings.clickhouse_url}"
-        if trouble is Trouble.AWAY:
-            return (
-                f"{where} is away ({words_of(error)}): rows wait in Kafka and nothing is lost; start it, or "
-                "set STEPWATCH_CLICKHOUSE_URL to its address"
-            )
-        return (
-            f"{where} refuses us ({words_of(error)}): check STEPWATCH_CLICKHOUSE_USER, its password and that "
-            f"it may create and fill tables in database {self._settings.clickhouse_database}"
-        )
 
 
 class StoreService(OutputService):

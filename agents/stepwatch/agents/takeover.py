@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stepwatch.agents import metrics
-from stepwatch.agents.clients import close_client, in_words, open_admin, open_reader
+from stepwatch.agents.clients import close_client, in_words, open_reader
 from stepwatch.agents.errors import SweepFailed, TakeoverRefused
 from stepwatch.agents.logs import get_logger
+from stepwatch.agents.losses import WHOLE_KEY, check_end, check_state, find_starts, read_told
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.task import CorrelatorLike
 from stepwatch.agents.transaction import Transaction
+from stepwatch.streams.effects import Effects
 from stepwatch.streams.state import StateError
 
 log = get_logger(__name__)
@@ -56,7 +58,7 @@ async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
        would become visible with our first commit, as duplicates.
     3. Read the state partition, `read_committed`, to its end: facts and input positions.
     4. Build the correlator from it; its positions say where to go on reading.
-    5. Refuse where state and inputs do not belong together.
+    5. Refuse where state, inputs and outputs do not belong together (`losses`).
 
     Args:
         settings: of the role.
@@ -82,14 +84,25 @@ async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
         try:
             await _sweep(settings, transaction, committed)
             restored = await _restore(settings, partition, committed)
-            if not restored:
-                await _refuse_lost_state(settings, partition)
+            found = restored.get(WHOLE_KEY)
+            told = await read_told(settings, partition, committed)
+            known = await check_state(settings, partition, restored, told)
+            state = Effects()
+            if known is None:
+                state.state = [(key, None) for key in restored]
+                restored, known = {}, told
             correlator = build(partition, restored.items())
-            starts, forgotten = await _starts(settings, partition, correlator.positions, committed)
+            starts, forgotten = await find_starts(settings, partition, correlator, committed)
+            for topic in forgotten:
+                del restored[POSITION_KEY + topic.encode()]
+                # Of the topic that was there before.
+                known = {**known, topic: told.get(topic, 0)}
             if forgotten:
-                for topic in forgotten:
-                    del restored[POSITION_KEY + topic.encode()]
                 correlator = build(partition, restored.items())
+            known = check_end(settings, partition, correlator.positions, told, known)
+            if (whole := json.dumps(known).encode()) != found:
+                state.state.append((WHOLE_KEY, whole))
+                await transaction.commit(state)
         except KafkaError as error:
             raise in_words(settings, error) from error
         except StateError as error:
@@ -151,85 +164,6 @@ async def _restore(settings: Settings, partition: int, reader: AIOKafkaConsumer)
                 f"{state.topic}-{partition}: reading it stopped at {position}, {end - position} before its "
                 f"end, for {_STUCK_S:.0f} s: see whether its leader is well"
             )
+    # Waiting for more of it would hold up what is read next.
+    reader.pause(state)
     return restored
-
-
-async def _starts(
-    settings: Settings, partition: int, positions: Mapping[str, int], reader: AIOKafkaConsumer
-) -> tuple[dict[str, int], list[str]]:
-    """Where to begin reading each input, and the inputs whose restored position must be forgotten."""
-    inputs = [TopicPartition(topic, partition) for topic in settings.topics.inputs]
-    begins = await reader.beginning_offsets(inputs)
-    ends = await reader.end_offsets(inputs)
-    starts, forgotten = {}, []
-    for tp in inputs:
-        position = positions.get(tp.topic, begins[tp])
-        if position > ends[tp]:
-            _require_restart(settings, tp, position, begins[tp], ends[tp])
-            forgotten.append(tp.topic)
-        elif position < begins[tp]:
-            _require_gap(settings, tp, position, begins[tp])
-        starts[tp.topic] = position if begins[tp] <= position <= ends[tp] else begins[tp]
-    return starts, forgotten
-
-
-async def _refuse_lost_state(settings: Settings, partition: int) -> None:
-    """Without state, the group's offsets (kept for lag tools) must say that nothing was ever read."""
-    inputs = [TopicPartition(topic, partition) for topic in settings.topics.inputs]
-    offsets = await _group_offsets(settings, inputs)
-    read = {tp.topic: meta.offset for tp, meta in offsets.items() if meta.offset > 0}
-    if read and not settings.accepts_loss(token := f"{settings.topics.state}-{partition}@0"):
-        raise TakeoverRefused(
-            f"{settings.topics.state}-{partition} holds nothing, but this group had read "
-            + ", ".join(f"{topic}-{partition} up to {offset}" for topic, offset in sorted(read.items()))
-            + ": the state is lost (deleted, or cleaned by `delete` instead of `compact`). Bring it back, "
-            "or judge anew all that the inputs still hold (revisions begin again at 1) by starting once with "
-            f"{_decision(token)}"
-        )
-
-
-async def _group_offsets(settings: Settings, inputs: list[Any]) -> dict[Any, Any]:
-    admin = await open_admin(settings)
-    give_up = time.monotonic() + settings.start_timeout_ms / 1000
-    try:
-        while True:
-            try:
-                offsets: dict[Any, Any] = await admin.list_consumer_group_offsets(
-                    settings.group("correlate"), partitions=inputs
-                )
-                return offsets
-            except KafkaError as error:
-                # A new cluster makes its topic of offsets when the first group asks for its coordinator.
-                if not error.retriable or time.monotonic() >= give_up:
-                    raise
-            await asyncio.sleep(0.1)
-    finally:
-        await close_client(admin)
-
-
-def _require_gap(settings: Settings, tp: Any, position: int, begin: int) -> None:
-    token = f"{tp.topic}-{tp.partition}@{begin}"
-    if settings.accepts_loss(token):
-        log.warning("going on without lost records", topic=tp.topic, first=position, last=begin - 1)
-        return
-    raise TakeoverRefused(
-        f"{tp.topic}-{tp.partition}: the next record to read is {position}, but the log begins at {begin}: "
-        f"{begin - position} offsets were deleted by retention before they were read. Lengthen retention.ms "
-        f"of {tp.topic}, and go on without those records by starting once with {_decision(token)}"
-    )
-
-
-def _require_restart(settings: Settings, tp: Any, position: int, begin: int, end: int) -> None:
-    token = f"{tp.topic}-{tp.partition}@{begin}"
-    if settings.accepts_loss(token):
-        log.warning("reading a recreated topic from its begin", topic=tp.topic, position=position, end=end)
-        return
-    raise TakeoverRefused(
-        f"{tp.topic}-{tp.partition}: the next record to read is {position}, but the log ends at {end}: the "
-        f"topic was recreated or has lost its end. Read it from {begin} on by starting once with "
-        f"{_decision(token)}"
-    )
-
-
-def _decision(token: str) -> str:
-    return f"STEPWATCH_ACCEPT_LOSS={token}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from stepwatch.agents.moves import SendMoves
 from stepwatch.agents.pulse import Pulse, Waits
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.transaction import Transaction
+from stepwatch.agents.trials import Trials
 from stepwatch.streams.effects import Effects
 
 log = get_logger(__name__)
@@ -32,8 +33,15 @@ class CorrelatorLike(Waits, Protocol):
     def open_count(self) -> int:
         """Actions that have not closed."""
 
-    def take(self, topic: str, records: Sequence[Any], now_us: int) -> Effects:
-        """Take a batch of one input; what lies below the position is dropped."""
+    @property
+    def accounts(self) -> Mapping[str, Mapping[str, int]]:
+        """Topic -> what became of its records, by `stepwatch.streams.accounting`."""
+
+    def take(self, topic: str, records: Sequence[Any], now_us: int, condemned: Mapping[int, str] = ...) -> Effects:
+        """Take a batch of one input; what lies below the position is dropped, what is condemned not read."""
+
+    def condemn(self, topic: str, record: Any, why: str, now_us: int) -> Effects:
+        """Let go of an action of an earlier batch on which the core fails."""
 
     def use(self, sets: Any) -> None:
         """A longer list of policy sets became known."""
@@ -69,7 +77,8 @@ class PartitionTask:
     5. commit all effects in one transaction; where nothing but positions moved, that may wait for
        `position_events` records or `position_ms`;
     6. acknowledge the batches, whatever happened.
-    An exception ends the process: memory is ahead of the log.
+    An exception ends the process, since memory is ahead of the log; one of the core on an event has the partition
+    taken over anew instead (`trials`).
     """
 
     def __init__(
@@ -79,6 +88,8 @@ class PartitionTask:
         correlator: CorrelatorLike,
         policies_fresh: Callable[[], Awaitable[None]],
         send_moves: SendMoves,
+        trials: Trials,
+        fetch: Callable[[str, int], Awaitable[Any]],
     ) -> None:
         """A task that owns an opened transaction.
 
@@ -88,6 +99,8 @@ class PartitionTask:
             correlator: restored.
             policies_fresh: returns once the policies are known to be up to date.
             send_moves: appends records to the partitions where they belong.
+            trials: on which events the core has failed before.
+            fetch: the record of this partition at (topic, offset).
         """
         self._settings = settings
         self.partition = transaction.partition
@@ -96,6 +109,8 @@ class PartitionTask:
         self._transaction = transaction
         self._policies_fresh = policies_fresh
         self._send_moves = send_moves
+        self._trials = trials
+        self._fetch = fetch
         self._queue: asyncio.Queue[Batch] = asyncio.Queue()
         self._owed: dict[bytes, bytes | None] = {}
         self._owed_records = 0
@@ -117,8 +132,10 @@ class PartitionTask:
 
         Raises:
             RoleError: the transaction failed.
-            Exception: whatever the correlator raises.
+            TryAgain: the core raised; the partition is to be taken over anew.
+            Exception: the core raised, and another try would not help.
         """
+        await self._condemn_accepted()
         while not self._closing:
             batches = await self._next_batches()
             try:
@@ -170,7 +187,8 @@ class PartitionTask:
         effects = Effects()
         count = 0
         for batch in batches:
-            _add(effects, self.correlator.take(batch.topic, batch.records, time.time_ns() // 1000))
+            for portion in self._trials.portions(batch.topic, batch.records):
+                _add(effects, self._take(batch.topic, portion))
             self.pulse.read(batch.topic, at_end=batch.at_end)
             self._measure_lag(batch)
             count += len(batch.records)
@@ -180,8 +198,21 @@ class PartitionTask:
         for batch in batches:
             self._records_in[batch.topic].inc(len(batch.records))
         metrics.add_counts(effects.counts)
+        metrics.set_accounts(self.partition, self.correlator.accounts)
         metrics.WAITING_ACTIONS.labels(self.partition).set(self.correlator.waiting_count)
         metrics.OPEN_ACTIONS.labels(self.partition).set(self.correlator.open_count)
+
+    def _take(self, topic: str, records: Sequence[Any]) -> Effects:
+        try:
+            return self.correlator.take(topic, records, time.time_ns() // 1000, self._trials.condemned(topic))
+        except Exception as error:
+            raise self._trials.failed(topic, records, error) from error
+
+    async def _condemn_accepted(self) -> None:
+        """Let go of what failed long after it was accepted: neither a record nor a moment gets by it."""
+        for (topic, offset), why in self._trials.accepted(self.committed):
+            record = await self._fetch(topic, offset)
+            await self._commit(self.correlator.condemn(topic, record, why, time.time_ns() // 1000), 0)
 
     async def _commit(self, effects: Effects, count: int) -> None:
         if effects.only_position and self._may_owe(effects, count):
@@ -199,6 +230,7 @@ class PartitionTask:
         metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
         metrics.TRANSACTIONS.inc()
         self.committed = dict(self.correlator.positions)
+        self._trials.forget(self.committed)
 
     def _may_owe(self, effects: Effects, count: int) -> bool:
         """Keep positions for later; False where that has gone on for long enough."""

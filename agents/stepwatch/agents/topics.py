@@ -9,11 +9,18 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from stepwatch.agents.clients import close_client, open_admin
 from stepwatch.agents.errors import TopicsWrong
 from stepwatch.agents.policies import read_sets
+from stepwatch.agents.refusals import no_right
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.topics import TopicSpec
 from stepwatch.streams.sets import PolicySets
@@ -38,6 +45,7 @@ class TopicProblem:
         words: what was expected, what is there.
         repair: the command that repairs it, or what to do where none can.
         missing: the topic does not exist.
+        wish: a worker can do without; `topics create` repairs it all the same.
         config: the settings that would repair it; empty where no setting can.
     """
 
@@ -45,6 +53,7 @@ class TopicProblem:
     words: str
     repair: str
     missing: bool = False
+    wish: bool = False
     config: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
@@ -72,7 +81,7 @@ async def check_topics(settings: Settings, retention_ms: int = 0) -> list[TopicP
     admin = await open_admin(settings)
     try:
         specs = settings.topics.specs()
-        return _problems(settings, await _find(admin, specs), retention_ms)
+        return _problems(settings, await _find(admin, settings, specs), retention_ms)
     finally:
         await close_client(admin)
 
@@ -83,7 +92,7 @@ async def require_topics(settings: Settings, retention_ms: int = 0) -> None:
     Raises:
         TopicsWrong: names every problem and the command that repairs it.
     """
-    problems = await check_topics(settings, retention_ms)
+    problems = [problem for problem in await check_topics(settings, retention_ms) if not problem.wish]
     if problems:
         raise TopicsWrong("\n".join(str(problem) for problem in problems))
 
@@ -115,7 +124,7 @@ async def create_topics(settings: Settings) -> list[str]:
 
 async def _look(admin: AIOKafkaAdminClient, settings: Settings) -> list[TopicProblem]:
     """All problems, those with what the published policies ask too."""
-    found = await _find(admin, settings.topics.specs())
+    found = await _find(admin, settings, settings.topics.specs())
     sets = await read_sets(settings) if settings.topics.policies in found else None
     return _problems(settings, found, 0 if sets is None else retention_needed_ms(sets))
 
@@ -137,18 +146,21 @@ async def _repair(admin: AIOKafkaAdminClient, settings: Settings, problems: list
     specs = {spec.name: spec for spec in settings.topics.specs()}
     done = await _create(admin, settings, [specs[problem.topic] for problem in problems if problem.missing])
     wrong = {problem.topic for problem in problems if problem.config}
-    found = await _find(admin, tuple(specs[topic] for topic in sorted(wrong)))
+    found = await _find(admin, settings, tuple(specs[topic] for topic in sorted(wrong)))
     for topic in sorted(wrong):
         wanted = dict(pair for problem in problems if problem.topic == topic for pair in problem.config)
-        await _alter(admin, topic, {**found[topic].own, **wanted})
+        await _alter(admin, settings, topic, {**found[topic].own, **wanted})
         done.append(f"{topic}: set " + ", ".join(f"{key}={value}" for key, value in wanted.items()))
     return done
 
 
-async def _find(admin: AIOKafkaAdminClient, specs: tuple[TopicSpec, ...]) -> dict[str, _Found]:
+async def _find(admin: AIOKafkaAdminClient, settings: Settings, specs: tuple[TopicSpec, ...]) -> dict[str, _Found]:
     if not specs:
         return {}
     described = await admin.describe_topics([spec.name for spec in specs])
+    for topic in described:
+        if topic["error_code"] == TopicAuthorizationFailedError.errno:
+            raise no_right(settings, TopicAuthorizationFailedError(topic["topic"]), "Describe")
     there = {t["topic"]: len(t["partitions"]) for t in described if t["error_code"] != _UNKNOWN_TOPIC}
     if not there:
         return {}
@@ -156,7 +168,7 @@ async def _find(admin: AIOKafkaAdminClient, specs: tuple[TopicSpec, ...]) -> dic
     found = {}
     for response in responses:
         for code, message, _type, name, entries in response.resources:
-            _raise_for(code, message, f"reading the settings of {name}")
+            _raise_for(settings, code, message, f"reading the settings of {name}", ("DescribeConfigs", name))
             config = {entry[0]: entry[1] for entry in entries}
             own = {entry[0]: entry[1] for entry in entries if entry[3] == _DYNAMIC_TOPIC_CONFIG}
             found[name] = _Found(there[name], config, own)
@@ -178,11 +190,13 @@ def _problems(settings: Settings, found: dict[str, _Found], retention_ms: int) -
             continue
         if topic.partitions != want:
             problems.append(_wrong_partitions(spec, topic.partitions, want))
-        for key, value in _wanted_config(settings, spec, found, retention_ms).items():
+        required = _wanted_config(settings, spec, found, retention_ms)
+        for key, value in {**required, **spec.wished}.items():
             have = topic.config.get(key, "")
             if not _holds(key, have, value):
-                words = f"{key} is {have or 'not set'}, must be {_bound(key, value)}{value}"
-                problems.append(TopicProblem(spec.name, words, f"run `{REPAIR}`", config=((key, value),)))
+                wish = key not in required
+                words = f"{key} is {have or 'not set'}, {'should' if wish else 'must'} be {_bound(key, value)}{value}"
+                problems.append(TopicProblem(spec.name, words, f"run `{REPAIR}`", wish=wish, config=((key, value),)))
     return problems
 
 
@@ -233,25 +247,30 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, specs: list[To
                 spec.name,
                 1 if spec.single else settings.partitions,
                 settings.kafka_replication,
-                topic_configs=spec.config,
+                topic_configs={**spec.config, **spec.wished},
             )
             for spec in specs
         ]
     )
     for name, code, *rest in response.topic_errors:
         if code != TopicAlreadyExistsError.errno:  # somebody else was faster
-            _raise_for(code, rest[0] if rest else "", f"creating {name}")
+            message = rest[0] if rest else ""
+            _raise_for(settings, code, message, f"creating {name}", ("Create", name))
     return [f"{spec.name}: created" for spec in specs]
 
 
-async def _alter(admin: AIOKafkaAdminClient, topic: str, config: dict[str, str]) -> None:
+async def _alter(admin: AIOKafkaAdminClient, settings: Settings, topic: str, config: dict[str, str]) -> None:
     resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)
     for response in await admin.alter_configs([resource]):
         for code, message, *_ in response.resources:
-            _raise_for(code, message, f"setting {config} on {topic}")
+            _raise_for(settings, code, message, f"setting {config} on {topic}", ("AlterConfigs", topic))
 
 
-def _raise_for(code: int, message: Any, doing: str) -> None:
+def _raise_for(settings: Settings, code: int, message: Any, doing: str, right: tuple[str, str]) -> None:
+    """Raise what a code of Kafka's means; `right` is what was needed, and on which topic."""
     if code:
         error: type[KafkaError] = for_code(code)
+        if issubclass(error, TopicAuthorizationFailedError | ClusterAuthorizationFailedError):
+            # Who may not create a topic hears of the cluster or of the topic, depending on the version.
+            raise no_right(settings, TopicAuthorizationFailedError(right[1]), right[0])
         raise TopicsWrong(f"Kafka refused {doing}: {message or error.description or error.__name__}")

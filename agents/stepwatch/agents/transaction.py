@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
+    IllegalOperation,
     InvalidProducerEpoch,
     KafkaError,
     ProducerFenced,
@@ -17,6 +18,7 @@ from aiokafka.errors import (
 
 from stepwatch.agents.clients import close_client, in_words, open_client
 from stepwatch.agents.errors import RoleError, TransactionFailed
+from stepwatch.agents.refusals import NO_RIGHT
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.topics import Topics
 
@@ -89,9 +91,9 @@ class Transaction:
             KafkaAway: no broker answered in time; it is not known whether the batch was committed.
         """
         producer = self._open_producer()
+        sent: list[Any] = []
         try:
-            await producer.begin_transaction()
-            sent: list[Any] = []
+            await self._begin(producer)
             for topic, records in (
                 (self._topics.audit, effects.audit),
                 (self._topics.evidence, effects.evidence),
@@ -104,21 +106,21 @@ class Transaction:
                 sent += await self._send_dead_letters(producer, effects.dead_letters)
             await _await_all(sent)
             await producer.commit_transaction()
-        except (KafkaError, OSError, AssertionError) as error:
-            raise self._failed(error) from error
+        except (KafkaError, IllegalOperation, OSError, AssertionError) as error:
+            raise self._failed(_first_cause(producer, error, sent)) from error
 
     async def abort_one_each(self) -> None:
         """Begin, write one record to each output, abort: its marker closes what hangs there (`takeover`)."""
         producer = self._open_producer()
+        sent: list[Any] = []
         try:
-            await producer.begin_transaction()
-            sent: list[Any] = []
+            await self._begin(producer)
             for topic in self.outputs:
                 sent += await self._send(producer, topic, [(b"sweep", b"")])
             await _await_all(sent)
             await producer.abort_transaction()
-        except (KafkaError, OSError, AssertionError) as error:
-            raise self._failed(error) from error
+        except (KafkaError, IllegalOperation, OSError, AssertionError) as error:
+            raise self._failed(_first_cause(producer, error, sent)) from error
 
     async def close(self) -> None:
         """Stop the producer; what is not committed will never be visible."""
@@ -129,6 +131,10 @@ class Transaction:
     def _open_producer(self) -> AIOKafkaProducer:
         assert self.producer is not None, "open() comes first"
         return self.producer
+
+    async def _begin(self, producer: AIOKafkaProducer) -> None:
+        await producer.begin_transaction()
+        producer._txn_manager.wait_for_transaction_end().add_done_callback(_look)
 
     async def _send(self, producer: AIOKafkaProducer, topic: str, records: Keyed) -> list[Any]:
         now_ms = time.time_ns() // 1_000_000
@@ -160,21 +166,44 @@ class Transaction:
 
     async def _hand_over(self, producer: AIOKafkaProducer, topic: str, batch: Any) -> Any:
         batch.close()
-        return await producer.send_batch(batch, topic, partition=self.partition)
+        future: Any = await producer.send_batch(batch, topic, partition=self.partition)
+        future.add_done_callback(_look)
+        return future
 
     def _failed(self, error: BaseException) -> RoleError:
-        if isinstance(said := in_words(self._settings, error), RoleError):
+        if isinstance(said := in_words(self._settings, error, "Write"), RoleError):
             return said
         if isinstance(error, ProducerFenced | InvalidProducerEpoch):
             return TransactionFailed(
-                f"partition {self.partition}: another worker took it over ({self.id} was fenced); "
-                "nothing of this batch is visible. Nothing to do: this worker starts again"
+                f"partition {self.partition}: another worker took it over, or Kafka gave up waiting for us after "
+                f"{self._settings.transaction_timeout_ms} ms ({self.id} was fenced); nothing of this batch is visible. "
+                "Nothing to do: this worker starts again"
             )
         return TransactionFailed(
             f"partition {self.partition}: a transaction of {self.id} failed: {type(error).__name__}: "
             f"{error}; nothing of this batch is visible. This worker starts again; if that does not help, "
             "read the broker's log"
         )
+
+
+def _first_cause(producer: AIOKafkaProducer, error: BaseException, sent: Sequence[Any]) -> BaseException:
+    """Of all that failed with a transaction the missing right, where there is one.
+
+    It puts the producer into a state in which whatever is asked next fails with words about that state, and those may
+    reach us first.
+    """
+    futures = [*sent, producer._txn_manager.wait_for_transaction_end()]
+    failures: list[BaseException | None] = [
+        error,
+        *(one.exception() for one in futures if one is not None and one.done() and not one.cancelled()),
+    ]
+    return next((one for one in failures if isinstance(one, NO_RIGHT)), error)
+
+
+def _look(future: Any) -> None:
+    """Look at a failure that nobody may come to ask for: asyncio reports at the exit what nobody looked at."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _await_all(futures: list[Any]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
-from stepwatch.cli import demo, policy, replay, roles, screen, send, settings, sql, topics, up
+from stepwatch.cli import dead_letters, demo, doctor, policy, replay, roles, screen, send, settings, sql, topics, up
 from stepwatch.cli.errors import exit_of
 from stepwatch.cli.target import trace_wanted
 
@@ -47,6 +48,8 @@ app.command()(up.up)
 app.command()(send.send)
 app.command()(sql.sql)
 app.add_typer(topics.commands, name="topics")
+app.add_typer(dead_letters.commands, name="dead-letters")
+app.command()(doctor.doctor)
 app.command()(roles.correlate)
 app.command()(roles.store)
 app.command()(roles.notify)
@@ -66,7 +69,7 @@ def main() -> None:
         app(prog_name="stepwatch")
     except Exception as error:
         if trace_wanted():
-            raise
+            traceback.print_exception(error)
         status, message = exit_of(error) or (EXIT_PROBLEM, _unforeseen(error))
         screen.say(message)
         sys.exit(status)

@@ -13,10 +13,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from stepwatch.agents.clients import close_client, in_words, open_producer
+from stepwatch.agents.errors import KafkaRefused
 from stepwatch.agents.policies import read_sets
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import require_topics
-from stepwatch.cli.errors import ServerAway
+from stepwatch.cli.errors import Misused, ServerAway
 from stepwatch.cli.lines import Converted
 from stepwatch.schemas.keys import partition_of, subject_key
 from stepwatch.streams.decode import ACTION, Event, Fault, Heartbeat, Skipped, decode
@@ -160,10 +161,13 @@ class _Sender:
                 await self._give_up(error, number)
 
     async def _give_up(self, error: BaseException, number: int) -> None:
-        words = str(in_words(self._settings, error)) or type(error).__name__
+        said = in_words(self._settings, error, "Write")
+        words = str(said) or type(error).__name__
         for _, future in self._in_flight:
             future.cancel()
         await asyncio.gather(*(future for _, future in self._in_flight), return_exceptions=True)
+        if isinstance(said, KafkaRefused):
+            raise Misused(f"Kafka did not take line {number}: {words}") from error
         raise ServerAway(
             f"Kafka did not acknowledge line {number}: {words}\n"
             "Send the whole file again once it is well: copies of what arrived change nothing."

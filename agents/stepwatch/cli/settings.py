@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 _PREFIX = "STEPWATCH_"
+_LOGIN = re.compile(r"//[^/\s]*@")
 
 
 def settings(
@@ -45,6 +47,9 @@ def _row(name: str, field: FieldInfo) -> dict[str, Any]:
     here = os.environ.get(variable) or None
     if here is not None and name.endswith("password"):
         here = "*****"
+    elif here is not None:
+        # A password in an address is refused, and must not be shown before that.
+        here = _LOGIN.sub("//*****@", here)
     default = field.default
     return {
         "name": name,

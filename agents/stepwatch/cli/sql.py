@@ -22,16 +22,23 @@ _NUMBER = re.compile(r"(Nullable\()?(U?Int|Float|Decimal)")
 _TIME = re.compile(r"(Nullable\()?Date")
 _TABLE = "JSONCompactStringsEachRowWithNamesAndTypes"
 _READONLY = {"readonly": 2}
+_WELL_S = 10
+"""How long ClickHouse may be silent when it is asked what it is, which a server that is well says at once."""
+_QUERY_S = 60
 
 
 def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="A SELECT, SHOW or DESCRIBE; - reads it from input.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
+    patience_s: Annotated[
+        int, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long to wait for an answer.")
+    ] = _QUERY_S,
 ) -> None:
     """Ask the tables, reading only.
 
-    A FORMAT at the end of the query is kept as it is.
+    A FORMAT at the end of the query is kept as it is. A ClickHouse that hangs is not waited for: one that does not even
+    say what it is ends the command after 10 s.
 
     Exit status 0; 2 where ClickHouse refuses the query; 3 where it does not answer.
     """
@@ -41,38 +48,48 @@ def sql(
     quiet_logs(settings)
     text = _trimmed(sys.stdin.read() if query == "-" else query)
     if _FORMATTED.search(text):
-        answer = ask(settings, text, None)
+        answer = ask(settings, text, None, patience_s)
         # Values are a producer's: on a terminal they must not move the cursor. A file gets them as they are.
         sys.stdout.buffer.write(answer.translate(_CONTROLS) if sys.stdout.isatty() else answer)
     elif as_json:
-        sys.stdout.buffer.write(ask(settings, text, "JSONEachRow"))
+        sys.stdout.buffer.write(ask(settings, text, "JSONEachRow", patience_s))
     else:
-        _print_table(ask(settings, text, _TABLE))
+        _print_table(ask(settings, text, _TABLE, patience_s))
     sys.stdout.flush()
 
 
-def ask(settings: Settings, query: str, fmt: str | None) -> bytes:
-    """The answer to a query, in a format of ClickHouse; None: the one that the query names.
+def ask(settings: Settings, query: str, fmt: str | None, patience_s: int = _QUERY_S) -> bytes:
+    """The answer to a query.
+
+    Args:
+        settings: address and user.
+        query: as typed.
+        fmt: the format, of ClickHouse's, of the answer; None: the one that the query names.
+        patience_s: how long the answer may take, s.
 
     Raises:
-        ServerAway: ClickHouse does not answer.
+        ServerAway: ClickHouse does not answer, or not in time.
         Misused: it refuses the query or us.
     """
-    from stepwatch.store.client import BadUrl, open_client, trouble_of
+    from stepwatch.store.client import BadUrl, open_client, trouble_of, wait_at_most
+    from stepwatch.store.tls import TlsRefused
 
     try:
-        client = open_client(settings)
+        client = open_client(settings, answer_timeout_s=min(_WELL_S, patience_s))
         try:
+            wait_at_most(client, patience_s)
+            # Beside the query, not in it: refusals repeat the query, and it is to be the one that was typed.
+            beside: dict[str, Any] = {"default_format": fmt} if fmt else {}
             try:
-                return bytes(client.raw_query(query, settings=dict(_READONLY), fmt=fmt))
+                return bytes(client.raw_query(query, settings={**_READONLY, **beside}))
             except Exception as error:
                 # A user of `readonly = 1` may set nothing, not even this, and needs it not.
                 if "readonly" not in str(error).lower():
                     raise
-                return bytes(client.raw_query(query, fmt=fmt))
+                return bytes(client.raw_query(query, settings=beside))
         finally:
             client.close()
-    except BadUrl as error:
+    except (BadUrl, TlsRefused) as error:
         raise Misused(str(error)) from error
     except Exception as error:
         if trouble_of(error) is None:
@@ -81,9 +98,14 @@ def ask(settings: Settings, query: str, fmt: str | None) -> bytes:
 
 
 def _refusal(settings: Settings, error: Exception) -> Exception:
-    from stepwatch.store.client import Trouble, name_of, trouble_of, words_of
+    from stepwatch.store.client import Trouble, name_of, timed_out, trouble_of, words_of
 
     name, words = name_of(error), words_of(error)
+    if timed_out(error):
+        return ServerAway(
+            f"ClickHouse at {settings.clickhouse_url} is there, but silent ({words}): it hangs, or the query takes "
+            "longer; ask for fewer rows, or wait longer with --timeout SECONDS"
+        )
     if not name and trouble_of(error) is Trouble.AWAY:
         return ServerAway(
             f"no answer from ClickHouse at {settings.clickhouse_url} ({words}): start it, "

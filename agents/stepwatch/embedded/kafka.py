@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -84,13 +85,26 @@ class EmbeddedKafka:
     Args:
         folder: owned by this process (`with folder.lock():`).
         port: this port and no other; None: the one of last time, 9092, or another free one.
+        properties: server properties that replace the written ones or come on top, at each start anew. `{port}` and
+            `{controller}` in a value stand for the two ports: further listeners are `listeners` with these two in it.
+            The listener on `{port}` stays PLAINTEXT: `start()` asks there whether the broker answers.
+        format_arguments: further words for `StorageTool format`, once, on a new folder: `("--add-scram", "...")`.
     """
 
     name = "kafka"
 
-    def __init__(self, folder: DataFolder, *, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        *,
+        port: int | None = None,
+        properties: Mapping[str, str] | None = None,
+        format_arguments: Sequence[str] = (),
+    ) -> None:
         self._folder = folder
         self._wanted = port
+        self._properties = dict(properties or {})
+        self._format_arguments = list(format_arguments)
         self._port = 0
         self._child: Child | None = None
         self._classpath = ""
@@ -164,7 +178,7 @@ class EmbeddedKafka:
         self._port = ports.choose(self._folder, "kafka", USUAL_PORT, wanted=self._wanted)
         controller = ports.choose(self._folder, "kafka_controller", USUAL_PORT + 10_000)
         config = home / "server.properties"
-        config.write_text(_PROPERTIES.format(port=self._port, controller=controller))
+        config.write_text(_server_properties(self._properties, self._port, controller))
         return config
 
     def _java(self, home: Path) -> list[str]:
@@ -179,7 +193,16 @@ class EmbeddedKafka:
     def _format(self, home: Path, config: Path) -> None:
         cluster = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=").replace("-", "A", 1)
         done = subprocess.run(
-            [*self._java(home), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)],
+            [
+                *self._java(home),
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                cluster,
+                "-c",
+                str(config),
+                *self._format_arguments,
+            ],
             cwd=home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -213,6 +236,16 @@ class EmbeddedKafka:
             f"Kafka {what}. Its last words, from {self.log}:\n{tail(self.log)}",
             retriable=status is None,
         )
+
+
+def _server_properties(further: Mapping[str, str], port: int, controller: int) -> str:
+    """The text of `server.properties`; of a key that is written twice Kafka takes the last."""
+    lines = [f"{key}={value}" for key, value in further.items()]
+    return (
+        _PROPERTIES.format(port=port, controller=controller)
+        + "\n".join(lines).replace("{port}", str(port)).replace("{controller}", str(controller))
+        + "\n"
+    )
 
 
 def _listens(pid: int, port: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from stepwatch.notifiers.console import Console
-from stepwatch.notifiers.notices import Notice
+from stepwatch.notifiers.notices import Notice, NotJudged
 
 
 class Notifier(Protocol):
@@ -17,6 +17,9 @@ class Notifier(Protocol):
 
     def tell(self, notice: Notice) -> None:
         """Deliver one notice; raises where it could not, and the notice comes again."""
+
+    def tell_not_judged(self, notice: NotJudged) -> None:
+        """Deliver that an event was not judged; as `tell`, and the dead letter's id tells."""
 
 
 NOTIFIERS: dict[str, Callable[[], Notifier]] = {"console": Console}

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-from stepwatch.notifiers.notices import Happening, Notice, ShownAlert
+from stepwatch.notifiers.notices import Happening, Notice, NotJudged, ShownAlert
 from stepwatch.notifiers.plain import plain
 
 _OVER = {
@@ -38,10 +38,15 @@ class Console:
 
     def tell(self, notice: Notice) -> None:
         """Print one notice and flush it."""
-        first, second = build_lines(notice)
+        over = notice.happening is Happening.RESOLVED
+        self._print(*build_lines(notice), _GREEN if over else _COLOURS.get(notice.alert.severity, "0"))
+
+    def tell_not_judged(self, notice: NotJudged) -> None:
+        """Print that an event was not judged."""
+        self._print(*build_not_judged(notice), _COLOURS["critical"])
+
+    def _print(self, first: str, second: str, colour: str) -> None:
         if self._coloured:
-            over = notice.happening is Happening.RESOLVED
-            colour = _GREEN if over else _COLOURS.get(notice.alert.severity, "0")
             head, tail = first.split("  ", 1)
             first = f"\x1b[{colour}m{head}\x1b[0m  {tail}"
         # A stream that cannot show a character shows its number; an alert must not fail for an accent.
@@ -60,6 +65,18 @@ def build_lines(notice: Notice) -> tuple[str, str]:
     alert = notice.alert
     head = f"{notice.happening.name} {plain(alert.severity, 20)}".ljust(21)
     return f"{head}  {_what(notice)}", " " * 23 + _to_do(notice)
+
+
+def build_not_judged(notice: NotJudged) -> tuple[str, str]:
+    """The two lines of an event that was not judged: where it is and what was raised; how to see and repair it."""
+    whose = f"{plain(notice.key, 80)}: " if notice.key else ""
+    head = "NOT JUDGED critical".ljust(21)
+    what = f"{whose}a fault of ours on an event, which was NOT judged: {plain(notice.raised)}"
+    do = f"do: stepwatch dead-letters show {notice.letter_id}, report it; repaired: stepwatch dead-letters replay"
+    return (
+        f"{head}  {what} ({_clock(notice.time)} UTC, {plain(notice.where, 120)})",
+        " " * 23 + f"{do} {notice.letter_id}",
+    )
 
 
 def _what(notice: Notice) -> str:

@@ -63,6 +63,24 @@ class Notice(NamedTuple):
     before: Seen | None
 
 
+class NotJudged(NamedTuple):
+    """An event on which the core failed, so that nobody judged it: a dead letter of kind `bug`.
+
+    Attributes:
+        letter_id: of the dead letter: partition@offset.
+        where: of the event: topic-partition@offset.
+        key: `tenant/subject`, as the record has it.
+        raised: what the core raised, in words.
+        time: of the event's arrival, RFC 3339.
+    """
+
+    letter_id: str
+    where: str
+    key: str
+    raised: str
+    time: str
+
+
 def read_alert(value: bytes) -> ShownAlert:
     """An alert from its record.
 

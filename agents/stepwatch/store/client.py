@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient
+from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
+from stepwatch.store.tls import build_context, find_tls_refusal
+
 CONNECT_TIMEOUT_S = 5
-ANSWER_TIMEOUT_S = 120
+ANSWER_TIMEOUT_S = 60
 """An insert of one batch takes well under a second; a server that takes this long is in trouble."""
 
 # The server's own names (src/Common/ErrorCodes.cpp) for trouble that is not in the rows: it passes by
@@ -57,6 +61,20 @@ _SETUP = re.compile(
     re.X,
 )
 
+_SERVERS_WORDS = re.compile(r"DB::Exception: (.*)")
+_CLIENTS_WORDS = [
+    # The client wraps what the system said in a page of its own.
+    (re.compile(r"(?:\[Errno -?\d+\] |Error\(\d+, ')([\w ]+)"), r"\1"),
+    # Seen on a connection that was made anew; at the start `find_tls_refusal` says more.
+    (re.compile(r"certificate verify failed: ([^()]+)"), r"its certificate is refused: \1"),
+    (re.compile(r"\(read timeout=(\d+)[^)]*\)"), r"no answer in \1 s"),
+    (re.compile(r"\(connect timeout=(\d+)[^)]*\)"), r"no connection in \1 s"),
+    (re.compile(r"Remote end closed|Connection aborted|IncompleteRead|_IncompleteResponseError|before the HTTP resp"),
+     "it closed the connection before its answer ended"),
+    (re.compile(r"HTTP status (\d{3})"), r"HTTP status \1, and no words of ClickHouse's"),
+    (re.compile(r"Unexpected response to server version"), "what answers there is not ClickHouse"),
+]  # fmt: skip
+
 
 class Trouble(Enum):
     """What kind of trouble an exception of the client is."""
@@ -89,6 +107,14 @@ class ClickHouseSettings(Protocol):
     def secret(self, name: str) -> str | None: ...
 
 
+class NotClickHouse(ClickHouseError):
+    """Something answered, and not as ClickHouse does."""
+
+    code = "not_clickhouse"
+    retriable = True
+    words = "what answers there is not ClickHouse"
+
+
 class BadUrl(ValueError):
     """The configured address cannot be one of ClickHouse's HTTP interface."""
 
@@ -96,7 +122,7 @@ class BadUrl(ValueError):
     retriable = False
 
 
-def client_options(settings: ClickHouseSettings) -> dict[str, Any]:
+def client_options(settings: ClickHouseSettings, answer_timeout_s: int = ANSWER_TIMEOUT_S) -> dict[str, Any]:
     """What `clickhouse_connect.get_client` is called with, the database aside.
 
     With a certificate of ours and no password the certificate is the login; with both, both are sent.
@@ -119,7 +145,7 @@ def client_options(settings: ClickHouseSettings) -> dict[str, Any]:
         "username": settings.clickhouse_user,
         "password": password,
         "connect_timeout": CONNECT_TIMEOUT_S,
-        "send_receive_timeout": ANSWER_TIMEOUT_S,
+        "send_receive_timeout": answer_timeout_s,
         # Retries and their words are ours; a session would let one query at a time through.
         "query_retries": 0,
         "autogenerate_session_id": False,
@@ -138,19 +164,40 @@ def client_options(settings: ClickHouseSettings) -> dict[str, Any]:
     return options
 
 
-def open_client(settings: ClickHouseSettings, *, with_database: bool = True) -> Client:
+def open_client(
+    settings: ClickHouseSettings, *, with_database: bool = True, answer_timeout_s: int = ANSWER_TIMEOUT_S
+) -> Client:
     """A connected client; the caller closes it. One client serves one thread at a time.
 
     Args:
         settings: address, user, TLS.
         with_database: False where the database may not be there yet.
+        answer_timeout_s: how long the server may stay silent, in whole seconds.
 
     Raises:
         BadUrl: the address cannot be one.
+        TlsRefused: TLS does not come about there.
         Exception: whatever the client raises; `trouble_of` says what kind it is.
     """
+    options = client_options(settings, answer_timeout_s)
     database = settings.clickhouse_database if with_database else None
-    return clickhouse_connect.get_client(**client_options(settings), database=database)
+    if options["interface"] == "https":
+        build_context(options)
+    try:
+        return clickhouse_connect.get_client(**options, database=database)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # What the client makes of an answer that it did not expect, such as a page.
+        raise NotClickHouse(NotClickHouse.words) from error
+    except Exception as error:
+        if trouble_of(error) is Trouble.AWAY and not timed_out(error) and (found := find_tls_refusal(options)):
+            raise found from error
+        raise
+
+
+def wait_at_most(client: Client, answer_timeout_s: int) -> None:
+    """Set how long a client's server may stay silent from its next request on."""
+    assert isinstance(client, HttpClient)
+    client.timeout = Timeout(connect=CONNECT_TIMEOUT_S, read=answer_timeout_s)
 
 
 def name_of(error: BaseException) -> str:
@@ -163,16 +210,25 @@ def trouble_of(error: BaseException) -> Trouble | None:
     """What kind of trouble an exception of the client is; None where it is none of the client's."""
     if isinstance(error, ClickHouseError):
         name = name_of(error)
-        if not name or _PASSES.fullmatch(name):
+        # A gate's page about its own trouble may hold such a name too, and says nothing about our rows.
+        if not name or not _SERVERS_WORDS.search(str(error)) or _PASSES.fullmatch(name):
             return Trouble.AWAY
         return Trouble.SETUP if _SETUP.fullmatch(name) else Trouble.ROWS
     return Trouble.AWAY if isinstance(error, HTTPError | OSError) else None
 
 
+def timed_out(error: BaseException) -> bool:
+    """Whether a connection was there and the server stayed silent for as long as it may."""
+    return "Read timed out" in str(error)
+
+
 def words_of(error: BaseException) -> str:
     """What the server or the client said, in a line of at most 300 characters, without the server's stack."""
     text = str(error).strip() or type(error).__name__
-    # The server's words; or what the system said, which the client wraps in a page of its own.
-    found = re.search(r"DB::Exception: (.*)", text) or re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
+    found = _SERVERS_WORDS.search(text)
+    if found is None:
+        for pattern, words in _CLIENTS_WORDS:
+            if found := pattern.search(text):
+                return found.expand(words)
     line = (found[1] if found else text.splitlines()[0]).partition(" (version ")[0].strip()
     return line if len(line) <= 300 else line[:299] + "…"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 
-from stepwatch.store.client import Trouble, trouble_of, words_of
+from stepwatch.store.client import NotClickHouse, Trouble, trouble_of, words_of
 
 INSERT_SETTINGS: dict[str, int | str] = {
     # Older servers read neither `Z` nor an offset by default, and stop at fields of a newer worker.
@@ -22,6 +22,9 @@ INSERT_SETTINGS: dict[str, int | str] = {
     "input_format_json_read_numbers_as_strings": 1,
     # A lone surrogate in a text is the text's business, not a reason to refuse the row.
     "input_format_json_throw_on_bad_escape_sequence": 0,
+    # A profile that lets bad rows pass would let them vanish.
+    "input_format_allow_errors_num": 0,
+    "input_format_allow_errors_ratio": 0,
     # The answer must mean that the rows are in the table, in every table that a view feeds.
     "async_insert": 0,
     "wait_end_of_query": 1,
@@ -40,19 +43,59 @@ class Refusal:
     words: str
 
 
-@dataclass(slots=True)
-class Loaded:
-    """What became of a batch.
+class Loading:
+    """A batch on its way into a table: what became of its rows, and what is still to be tried.
 
     Attributes:
+        table: its name, without database.
         rows: how many are in the table now.
-        refusals: the others, by place.
-        inserts: how many requests it took.
+        refusals: rows that ClickHouse refuses even alone, by place once the batch is done.
+        inserts: how many requests it took, those that came to nothing too.
     """
 
-    rows: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
-    inserts: int = 0
+    def __init__(self, table: str, rows: Sequence[bytes]) -> None:
+        """A batch of which nothing was tried yet.
+
+        Args:
+            table: its name, without database.
+            rows: each one JSON object whose keys are columns; in the order of their records.
+        """
+        good = [index for index, row in enumerate(rows) if _is_framed(row)]
+        bad = sorted(set(range(len(rows))) - set(good))
+        self.table = table
+        self.rows = 0
+        self.refusals = [Refusal(index, "expected one JSON object, {…}") for index in bad]
+        self.inserts = 0
+        self._rows = [rows[index] for index in good]
+        self._places = good
+        self._parts = [(0, len(good), False)] if good else []
+        self._trust = True
+
+    @property
+    def left(self) -> int:
+        """How many rows are neither in the table nor refused yet."""
+        return sum(end - start for start, end, _suspected in self._parts)
+
+    def next_part(self) -> list[bytes]:
+        """The rows to insert next; `took` or `refused` says what became of them."""
+        start, end, _suspected = self._parts[-1]
+        return self._rows[start:end]
+
+    def took(self) -> None:
+        """The next part is in the table."""
+        start, end, suspected = self._parts.pop()
+        self.rows += end - start
+        # The server named a row that it takes: from here on halves, which need no trust.
+        self._trust = self._trust and not suspected
+
+    def refused(self, error: Exception) -> None:
+        """The next part was refused for one of its rows: it is cut, or set aside where it is one row."""
+        start, end, _suspected = self._parts.pop()
+        if end - start == 1:
+            self.refusals.append(Refusal(self._places[start], words_of(error)))
+            self.refusals.sort(key=lambda refusal: refusal.index)
+        else:
+            self._parts += _cut(start, end, _row_named(error) if self._trust else None)
 
 
 class Loader:
@@ -65,54 +108,41 @@ class Loader:
             name: value for name, value in INSERT_SETTINGS.items() if name in known or name == "wait_end_of_query"
         }
 
-    def load(self, table: str, rows: Sequence[bytes]) -> Loaded:
-        """Insert a batch; each row is one JSON object whose keys are columns.
+    def load(self, table: str, rows: Sequence[bytes]) -> Loading:
+        """Insert a batch, from its begin to its end; for errors see `go_on`."""
+        loading = Loading(table, rows)
+        self.go_on(loading)
+        return loading
 
-        Args:
-            table: its name, without database.
-            rows: at least one; in the order of their records.
-
-        Returns:
-            What became of each row.
+    def go_on(self, loading: Loading) -> None:
+        """Insert what a batch still lacks; returns when it is done.
 
         Raises:
-            Exception: what the client raises where the trouble is not in the rows (`trouble_of` says which);
-                some of the rows may be stored then, so the whole batch is to be loaded again.
+            Exception: trouble that is not in the rows (`trouble_of`). Called again, it goes on where it stood: a
+                server that fails at every tenth request would otherwise never see the end of a batch with ten bad
+                rows. Only the part whose answer was lost is inserted again.
         """
-        loaded = Loaded()
-        good = [index for index, row in enumerate(rows) if _is_framed(row)]
-        if len(good) < len(rows):
-            bad = sorted(set(range(len(rows))) - set(good))
-            loaded.refusals = [Refusal(index, "expected one JSON object, {…}") for index in bad]
-            rows = [rows[index] for index in good]
-        self._load_framed(table, rows, good, loaded)
-        loaded.refusals.sort(key=lambda refusal: refusal.index)
-        return loaded
-
-    def _load_framed(self, table: str, rows: Sequence[bytes], places: Sequence[int], loaded: Loaded) -> None:
-        parts = [(0, len(rows), False)] if rows else []
-        trust = True
-        while parts:
-            start, end, suspected = parts.pop()
-            loaded.inserts += 1
-            error = self._insert(table, rows[start:end])
+        while loading.left:
+            loading.inserts += 1
+            error = self._insert(loading.table, loading.next_part())
             if error is None:
-                loaded.rows += end - start
-                # The server named a row that it takes: from here on halves, which need no trust.
-                trust = trust and not suspected
-            elif end - start == 1:
-                loaded.refusals.append(Refusal(places[start], words_of(error)))
+                loading.took()
             else:
-                parts += _cut(start, end, _row_named(error) if trust else None)
+                loading.refused(error)
 
     def _insert(self, table: str, rows: Sequence[bytes]) -> Exception | None:
         """Insert, or the error that is the rows' own fault."""
         try:
-            self._client.raw_insert(table, insert_block=b"\n".join(rows), settings=self._settings, fmt="JSONEachRow")
+            answer = self._client.raw_insert(
+                table, insert_block=b"\n".join(rows), settings=self._settings, fmt="JSONEachRow"
+            )
         except Exception as error:
             if trouble_of(error) is not Trouble.ROWS:
                 raise
             return error
+        if not any(answer.summary.values()):
+            # A gate before it that shows its page about repairs with status 200 has stored nothing.
+            raise NotClickHouse(NotClickHouse.words)
         return None
 
 

@@ -120,6 +120,18 @@ def migrate(client: Client, database: str, migrations: Iterable[Migration] | Non
     return ran
 
 
+def pending_migrations(client: Client, database: str) -> list[str]:
+    """The names of our files that have not run in a database, which nothing is changed in.
+
+    Raises:
+        MigrationRefused: as `migrate`.
+        Exception: whatever the client raises; of a database that no program of ours has seen, that a table is unknown.
+    """
+    wanted = load_migrations()
+    done = _check(client, database, wanted)
+    return [migration.name for migration in wanted if migration.version not in done]
+
+
 def _check(client: Client, database: str, wanted: list[Migration]) -> set[int]:
     """The versions that are done; refuses before anything runs."""
     rows = client.query("SELECT version, name, checksum, state FROM schema_migrations").result_rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 DAY_MS = 86_400_000
 EVENT_BYTES_MAX = 256 * 1024
@@ -21,11 +22,13 @@ class TopicSpec:
         name: with the prefix.
         single: one partition, whatever the others have.
         config: settings that must be so.
+        wished: settings that it gets when it is created or repaired, and that a worker can do without.
     """
 
     name: str
     single: bool = False
     config: dict[str, str] = field(default_factory=dict)
+    wished: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +81,28 @@ class Topics:
     def specs(self) -> tuple[TopicSpec, ...]:
         """Every topic with the settings without which a worker refuses to start."""
         log_append = {"message.timestamp.type": "LogAppendTime"}
+        # Of what we write, too, though the contract does not ask it: Kafka refuses records stamped more than an hour
+        # ahead, so with our own stamps a worker whose clock is would die with each commit.
+        ours: dict[str, Any] = {"wished": log_append}
         rows = {"max.message.bytes": str(ROW_BYTES_MAX)}
         return (
             TopicSpec(self.actions, config=log_append),
             TopicSpec(self.authentications, config=log_append),
             TopicSpec(self.responses, config=log_append),
-            TopicSpec(self.audit, config=rows),
-            TopicSpec(self.evidence, config=rows),
+            TopicSpec(self.audit, config=rows, **ours),
+            TopicSpec(self.evidence, config=rows, **ours),
             TopicSpec(
                 self.alerts,
                 config={**rows, "cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * DAY_MS)},
+                **ours,
             ),
             TopicSpec(
                 self.policies,
                 single=True,
                 config={**log_append, "retention.ms": "-1", "retention.bytes": "-1"},
             ),
-            TopicSpec(self.state, config={**rows, "cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24)}),
-            TopicSpec(self.dead_letters, config={"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}),
+            TopicSpec(
+                self.state, config={**rows, "cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24)}, **ours
+            ),
+            TopicSpec(self.dead_letters, config={"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}, **ours),
         )

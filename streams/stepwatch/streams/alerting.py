@@ -174,6 +174,11 @@ class Alerting:
         self.dirty: set[str] = set()
         self.dirty_members: set[tuple[str, tuple[str, str]]] = set()
 
+    def members_of(self, alert_id: str) -> int:
+        """How many members an alert has ever had; 0 where there is none."""
+        standing = self.standing.get(alert_id)
+        return len(standing.members) if standing is not None else 0
+
     def join(self, alert: Alert, member: Member) -> None:
         """A member has come, or what it says has changed."""
         standing = self.standing.get(alert.alert_id)

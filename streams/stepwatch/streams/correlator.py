@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -11,11 +11,12 @@ from stepwatch.schemas import cloudevents
 from stepwatch.schemas.responses import Response
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
-from stepwatch.streams import intake, state
+from stepwatch.streams import accounting, intake, state
 from stepwatch.streams.anchors import weigh_sources
 from stepwatch.streams.copies import Seen
 from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode
 from stepwatch.streams.effects import DeadLetter, Effects
+from stepwatch.streams.failing import EventFailed
 from stepwatch.streams.forgetting import forget_alerts, forget_items
 from stepwatch.streams.limits import ERROR_CHARS_MAX, MOVES_MAX, TYPE_CHARS_MAX
 from stepwatch.streams.logtime import LogTime
@@ -28,7 +29,9 @@ from stepwatch.streams.settling import settle, settle_alerts
 from stepwatch.streams.waiting import SubjectKey
 
 PULSE_SOURCE = "stepwatch"
-NAMED_ERRORS = ("conflict", "misrouted")
+BUG = "bug"
+NAMED_ERRORS = ("conflict", "misrouted", BUG)
+NOTHING_CONDEMNED: Mapping[int, str] = {}
 
 
 class InputRecord(Protocol):
@@ -84,6 +87,11 @@ class Correlator:
         return {topic: log.now_us for topic, log in self.logs.items()}
 
     @property
+    def accounts(self) -> dict[str, dict[str, int]]:
+        """Topic -> what became of the records that were read (`accounting`)."""
+        return {topic: log.account for topic, log in self.logs.items()}
+
+    @property
     def waiting_count(self) -> int:
         """Actions whose verdict waits for the end of a grace."""
         return len(self.known.withheld)
@@ -97,24 +105,29 @@ class Correlator:
         """More policy sets became known; they judge from their `effective_from` on."""
         self.known.use(sets)
 
-    def take(self, topic: str, records: Sequence[InputRecord], now_us: int) -> Effects:
+    def take(
+        self,
+        topic: str,
+        records: Sequence[InputRecord],
+        now_us: int,
+        condemned: Mapping[int, str] = NOTHING_CONDEMNED,
+    ) -> Effects:
         """Read a batch of one input.
 
         Args:
             topic: one of the three inputs.
             records: in the order of their offsets; those below the position are left out.
             now_us: the wall clock, shown in rows and decided by nothing.
+            condemned: offset -> why: records on which we have failed; they become dead letters `bug`, unread.
+
+        Raises:
+            EventFailed: the core raised on an event of the batch, or on an action accepted before.
+            Exception: it raised, and it is not known on what.
         """
         known = self.known
         known.effects, known.decided_at, known.writes = Effects(), format_time(now_us), {}
-        log = self.logs.setdefault(topic, LogTime())
         known.plain_rest = plain_rest(known.decided_at, topic, self.partition)
-        read = self._respond if topic == self.topics.responses else self._read
-        new = [record for record in records if record.offset >= log.next_offset]
-        for record in new:
-            read(topic, record, log.read(record.offset, record.timestamp * 1000))
-        if new:
-            known.effects.count("records_in", len(new))
+        log = self._read_all(topic, records, condemned)
         self._note_log_times()
         settle(known)
         if self.partition == 0:
@@ -124,6 +137,27 @@ class Correlator:
         forget_items(known)
         state.save_signs(known.writes, known.liveness)
         state.save_position(known.writes, topic, log)
+        known.effects.state.extend(known.writes.items())
+        return known.effects
+
+    def condemn(self, topic: str, record: InputRecord, why: str, now_us: int) -> Effects:
+        """Let go of an action of an earlier batch on which we fail again and again: it becomes a dead letter `bug`.
+
+        Args:
+            topic: of the record by which it was accepted.
+            record: that one.
+            why: what was raised, in words.
+            now_us: the wall clock, shown in rows and decided by nothing.
+        """
+        known = self.known
+        known.effects, known.decided_at, known.writes = Effects(), format_time(now_us), {}
+        let_go = intake.let_go(known, topic, record.offset)
+        if let_go is not None:
+            self._dead_letter(topic, record, let_go, BUG, Fault("", why))
+            self.logs[topic].became(accounting.AUDIT, -1)
+            self.logs[topic].became(accounting.DEAD_LETTER)
+            settle_alerts(known, now_us)
+            state.save_position(known.writes, topic, self.logs[topic])
         known.effects.state.extend(known.writes.items())
         return known.effects
 
@@ -155,7 +189,29 @@ class Correlator:
         log_times = self.log_times
         self.known.reach(log_times.get(self.topics.actions, -1), log_times.get(self.topics.authentications, -1))
 
-    def _read(self, topic: str, record: InputRecord, arrival_us: int) -> None:
+    def _read_all(self, topic: str, records: Sequence[InputRecord], condemned: Mapping[int, str]) -> LogTime:
+        log = self.logs.get(topic)
+        if log is None:
+            log = self.logs[topic] = LogTime(records[0].offset if records else 0)
+        read = self._respond if topic == self.topics.responses else self._read
+        account = log.account
+        new = [record for record in records if record.offset >= log.next_offset]
+        for record in new:
+            arrival_us = log.read(record.offset, record.timestamp * 1000)
+            if condemned and record.offset in condemned:
+                became = self._dead_letter(topic, record, arrival_us, BUG, Fault("", condemned[record.offset]))
+            else:
+                try:
+                    became = read(topic, record, arrival_us)
+                except Exception as error:
+                    raise EventFailed((topic, record.offset)) from error
+            account[became] = account.get(became, 0) + 1
+        if new:
+            self.known.effects.count("records_in", len(new))
+        return log
+
+    def _read(self, topic: str, record: InputRecord, arrival_us: int) -> str:
+        """Read one record; returns what became of it (`accounting`)."""
         known = self.known
         is_action = topic == self.topics.actions
         if not is_action and known.first_log_us is None:
@@ -166,56 +222,57 @@ class Correlator:
             try:
                 value = cloudevents.to_structured(value, record.headers)
             except ValueError as error:
-                self._dead_letter(topic, record, arrival_us, "unreadable", Fault("json", str(error)))
-                return
+                return self._dead_letter(topic, record, arrival_us, "unreadable", Fault("json", str(error)))
         if record.headers:
             arrival_us = first_arrival(record.headers, arrival_us, known.sets.accept_late_max_us)
         outcome = decode(value, arrival_us, ACTION if is_action else AUTHENTICATION)
         if isinstance(outcome, Event):
-            self._accept(topic, record, outcome)
-        elif isinstance(outcome, Heartbeat):
+            return self._accept(topic, record, outcome)
+        if isinstance(outcome, Heartbeat):
             known.effects.count("heartbeats")
             if outcome.source != PULSE_SOURCE:
                 intake.hear(known, outcome)
-        elif isinstance(outcome, Skipped):
+            return accounting.HEARTBEAT
+        if isinstance(outcome, Skipped):
             known.effects.count(f"skipped.{outcome.type[:TYPE_CHARS_MAX]}")
-        else:
-            self._dead_letter(topic, record, arrival_us, "invalid", outcome)
+            return accounting.SKIPPED
+        return self._dead_letter(topic, record, arrival_us, "invalid", outcome)
 
-    def _accept(self, topic: str, record: InputRecord, event: Event) -> None:
+    def _accept(self, topic: str, record: InputRecord, event: Event) -> str:
         known = self.known
         subject = (event.tenant, known.sets.at(event.time_us).canonical(event.tenant, event.subject))
         if self._router.partition_of(subject) != self.partition:
-            self._move(topic, record, event.arrival_us, subject)
-            return
+            return self._move(topic, record, event.arrival_us, subject)
         what = intake.accept(known, event, subject, Coordinates(topic, self.partition, record.offset))
         if what is Seen.COPY:
             known.effects.count("copies")
-        elif what is Seen.CONFLICT:
+            return accounting.DUPLICATE
+        if what is Seen.CONFLICT:
             fault = Fault("id", f"{event.id!r} of {event.source} was seen with another body")
-            self._dead_letter(topic, record, event.arrival_us, "conflict", fault)
+            return self._dead_letter(topic, record, event.arrival_us, "conflict", fault)
+        return accounting.AUDIT if event.family == ACTION else accounting.EVIDENCE
 
-    def _move(self, topic: str, record: InputRecord, arrival_us: int, subject: SubjectKey) -> None:
+    def _move(self, topic: str, record: InputRecord, arrival_us: int, subject: SubjectKey) -> str:
         move = self._router.move(topic, subject, record.value, record.headers, arrival_us)
         if move is None:
             fault = Fault("subject", f"{subject[0]}/{subject[1]} belongs elsewhere, and it was moved {MOVES_MAX} times")
-            self._dead_letter(topic, record, arrival_us, "misrouted", fault)
-            return
+            return self._dead_letter(topic, record, arrival_us, "misrouted", fault)
         self.known.effects.moves.append(move)
         self.known.effects.count("moved")
+        return accounting.MOVED
 
-    def _respond(self, topic: str, record: InputRecord, arrival_us: int) -> None:
+    def _respond(self, topic: str, record: InputRecord, arrival_us: int) -> str:
         try:
             response = Response.model_validate_json(record.value or b"")
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "json"
-            self._dead_letter(topic, record, arrival_us, "invalid", Fault(field, first["msg"]))
-            return
+            return self._dead_letter(topic, record, arrival_us, "invalid", Fault(field, first["msg"]))
         done = self.known.alerting.respond(response)
         self.known.effects.count("responses.applied" if done else "responses.without_effect")
+        return accounting.RESPONSE
 
-    def _dead_letter(self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault) -> None:
+    def _dead_letter(self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault) -> str:
         effects = self.known.effects
         effects.count(f"dead_letters.{error}")
         # The two that the contract names are said by that name; every other fault names its field.
@@ -228,5 +285,8 @@ class Correlator:
             "offset": str(record.offset),
             "time": format_time(arrival_us),
         }
+        if error == BUG:
+            headers["detail"] = fault.message[:ERROR_CHARS_MAX]
         encoded = [(name, text.encode(errors="replace")) for name, text in headers.items()]
         effects.dead_letters.append(DeadLetter(record.key, record.value, encoded))
+        return accounting.DEAD_LETTER

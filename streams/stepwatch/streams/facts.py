@@ -114,6 +114,7 @@ class Action(msgspec.Struct, array_like=True):
         set_digest: that set: it judges the action in every revision.
         counts: its outcome is `success` or `unknown`: it uses a verification up and can raise an alert.
         too_late: it arrived more than `accept_late` after its time.
+        overloaded: its subject had more than `subject_facts_max` live facts when it came.
         grace_end_us, closes_us: the moments of waiting and of finality, in arrivals.
         row: the columns of its audit row that no verdict changes, for revisions.
         proof: the proof that it chose: once closed the final one, before the last judged.
@@ -141,6 +142,7 @@ class Action(msgspec.Struct, array_like=True):
     published: Published | None = None
     proof: Proof | None = None
     closed: bool = False
+    overloaded: bool = False
 
     @property
     def key(self) -> Key:

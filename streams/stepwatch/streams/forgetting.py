@@ -15,7 +15,11 @@ from stepwatch.streams.waiting import SubjectKey
 
 
 def forget_items(partition: Partition) -> None:
-    """Let go of all whose moment both log times have passed."""
+    """Let go of all whose moment both log times have passed, and of what is more than is kept of one subject."""
+    for subject, key in partition.overloaded:
+        full = partition.ledgers[subject]
+        _forget(partition, subject, full, full.kept[key])
+    partition.overloaded.clear()
     for moment_us, tenant, subject_id, source, event_id in partition.going.passed(partition.both_us):
         subject, key = (tenant, subject_id), (source, event_id)
         ledger = partition.ledgers.get(subject)

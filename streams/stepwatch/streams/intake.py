@@ -139,6 +139,29 @@ def _arrive_earlier(partition: Partition, event: Event, subject: SubjectKey) -> 
     state.save(partition.writes, subject, known)
 
 
+def let_go(partition: Partition, topic: str, offset: int) -> int | None:
+    """Forget the action that a record told of, but for its copies.
+
+    Returns:
+        Its arrival, us; None where no such action is kept.
+    """
+    for subject, ledger in partition.ledgers.items():
+        for action in ledger.actions:
+            if (action.row.kafka_topic, action.row.kafka_offset) == (topic, offset):
+                leave_alerts(partition, subject, action)
+                named = (subject, action.key)
+                partition.withheld.pop(named, None)
+                partition.blind.discard(named)
+                ledger.forget_action(action.key)
+                state.drop(partition.writes, subject, action)
+                if action.revision == 0:
+                    return action.arrival_us  # nothing was said of it: put back, it may be judged anew
+                known = Remembered(action.source, action.id, action.time_us, action.arrival_us, action.hash)
+                _keep(partition, subject, known)
+                return action.arrival_us
+    return None
+
+
 def hear(partition: Partition, heartbeat: Heartbeat) -> None:
     """Take a heartbeat in: a sign of life lets blind actions be judged again."""
     if partition.liveness.hear(heartbeat) and partition.blind:
@@ -155,8 +178,7 @@ def _accept_action(partition: Partition, event: Event, subject: SubjectKey, wher
             _accept_matched(partition, event, subject, where, match, policy_set)
             return
     sensitivity, outcome = sensitivity_of(event), outcome_of(event)
-    if policy_gap.holds(event, sensitivity, outcome):
-        _remember(partition, event, subject)
+    if policy_gap.holds(event, sensitivity, outcome) and _remember(partition, event, subject):
         alert, member = policy_gap_member(policy_set, event, subject)
         partition.alerting.join(alert, member)
     row = plain_row(event, subject[1], sensitivity, outcome, where.offset, partition.plain_rest)
@@ -187,10 +209,19 @@ def _accept_matched(
     partition.effects.count("verdicts.exempt")
 
 
-def _remember(partition: Partition, event: Event, subject: SubjectKey) -> None:
+def _remember(partition: Partition, event: Event, subject: SubjectKey) -> bool:
+    """Keep an action so that its copies are known; False where its subject has too many."""
+    if len(partition.ledger(subject).remembered) >= SUBJECT_FACTS_MAX:
+        partition.effects.count("overload.remembered")
+        return False
     known = Remembered(event.source, event.id, event.time_us, event.arrival_us, body_hash(event.value))
-    partition.ledger(subject).remembered[event.source, event.id] = known
-    partition.going.add(forget_from(partition.sets, event.time_us, event.arrival_us), subject, *known.key)
+    _keep(partition, subject, known)
+    return True
+
+
+def _keep(partition: Partition, subject: SubjectKey, known: Remembered) -> None:
+    partition.ledger(subject).remembered[known.key] = known
+    partition.going.add(forget_from(partition.sets, known.time_us, known.arrival_us), subject, *known.key)
     state.save(partition.writes, subject, known)
 
 
@@ -201,6 +232,7 @@ def _accept_policed(
     grace_end_us = event.arrival_us + requirement.grace_us
     closes_us = grace_end_us + requirement.revise_within_us
     row.closes_at = format_time(closes_us)
+    ledger = partition.ledger(subject)
     action = Action(
         source=event.source,
         id=event.id,
@@ -220,8 +252,11 @@ def _accept_policed(
         device=(client.device or "") if client else "",
         ip=address(client.ip) if client else "",
         row=row,
+        overloaded=ledger.live_facts >= SUBJECT_FACTS_MAX,
     )
-    partition.ledger(subject).add_action(action)
+    if action.overloaded:
+        partition.effects.count("overload.actions")
+    ledger.add_action(action)
     partition.closing.add(closes_us, subject, action.source, action.id)
     partition.news.setdefault(subject, []).append(action)
     state.save(partition.writes, subject, action)
@@ -238,8 +273,8 @@ def _accept_evidence(partition: Partition, event: Event, subject: SubjectKey, wh
     row = evidence_row(event, subject[1], fact, where, late)
     partition.effects.evidence.append((partition.key(subject), row))
     partition.effects.count(f"evidence.{event.type.removeprefix(ev.TYPE_PREFIX)}")
-    if ledger.live_facts > SUBJECT_FACTS_MAX:
-        partition.effects.count("overload")
+    if ledger.live_facts >= SUBJECT_FACTS_MAX:
+        partition.effects.count("overload.evidence")
         return
     ledger.add_fact(fact)
     partition.news.setdefault(subject, []).append(fact)

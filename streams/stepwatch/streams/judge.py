@@ -6,14 +6,15 @@ counts. For an action itself that is its close; for an earlier action that `max_
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from stepwatch.schemas import events as ev
 from stepwatch.streams.facts import Action, Fact, Proof
 from stepwatch.streams.ledger import Ledger, between
-from stepwatch.streams.limits import SUBJECT_FACTS_MAX
 from stepwatch.streams.liveness import Liveness
 from stepwatch.streams.sets import PolicySet, PolicySets, Requirement
 
@@ -24,6 +25,7 @@ EXEMPT = "exempt"
 NOT_REQUIRED = "not_required"
 
 AFTER_THE_FACT = "after_the_fact"
+_at = attrgetter("at_us")
 
 
 class Nearest(NamedTuple):
@@ -83,17 +85,30 @@ class Case:
         self.judge = judge
         self.used: Counter[Proof | None] | None = None
 
-    def candidates(self) -> list[Fact]:
-        """Verifications of an accepted kind that fall into the look-back and not after the skew, greatest first."""
-        action, requirement = self.action, self.requirement
-        oldest_us = action.time_us - requirement.lookback_us
-        found = [
-            fact
-            for fact in between(self.ledger.verifications, oldest_us, action.time_us + requirement.clock_skew_us)
-            if fact.at_us >= oldest_us and fact.kind in requirement.accept and fact.arrival_us <= self.horizon_us
-        ]
-        found.sort(key=lambda fact: fact.rank, reverse=True)
-        return found
+    def candidates(self, proofs: list[Fact] | None = None) -> Iterator[Fact]:
+        """Verifications of an accepted kind that fall into the look-back and not after the skew, greatest first.
+
+        Args:
+            proofs: those to look at, sorted by (at, time, source, id); default: all of the subject.
+        """
+        requirement = self.requirement
+        proofs = self.ledger.proofs if proofs is None else proofs
+        oldest_us = self.action.time_us - requirement.lookback_us
+        newest_us = self.action.time_us + requirement.clock_skew_us
+        horizon_us, accept = self.horizon_us, requirement.accept
+        # Nothing is proved after it was reported, so whatever was proved after the skew came after it too.
+        for i in range(bisect_right(proofs, newest_us, key=_at) - 1, -1, -1):
+            fact = proofs[i]
+            if fact.at_us < oldest_us:
+                return
+            if fact.time_us <= newest_us and fact.arrival_us <= horizon_us and fact.kind in accept:
+                yield fact
+
+    def of_session(self) -> list[Fact]:
+        """All that the filter `wrong_session` may let through, sorted as `candidates` wants it."""
+        if not self.requirement.same_session:
+            return self.ledger.proofs
+        return self.ledger.proofs_of(self.action.session, self.action.root)
 
     def arrived(self, facts: Iterable[Fact]) -> Iterable[Fact]:
         """Those that count."""
@@ -209,13 +224,19 @@ _IDLE: dict[Rule, Callable[[Requirement, PolicySet], bool]] = {
     over_used: lambda required, policy_set: required.max_uses is None,
 }
 """When a filter cannot fail any candidate."""
+_NAMES = [name for name, _ in FILTERS]
+_STALE = _NAMES.index("stale")
+_WRONG_SESSION = _NAMES.index("wrong_session")
 _AFTER_THE_FACT_FILTERS = (untrusted_source, wrong_session, weak_factor, wrong_binding)
 
 
-def covering(case: Case, candidates: list[Fact]) -> Fact | None:
+def covering(case: Case) -> Fact | None:
     """The greatest candidate that passes every filter."""
     rules = case.rules()
-    for fact in candidates:
+    max_age_us = case.requirement.max_age_us
+    for fact in case.candidates(case.of_session()):
+        if case.age_us(fact) > max_age_us:
+            return None  # and so are all that follow
         for rule in rules:
             if rule(case, fact):
                 break
@@ -224,18 +245,25 @@ def covering(case: Case, candidates: list[Fact]) -> Fact | None:
     return None
 
 
+def may_come_after(case: Case, fact: Fact) -> bool:
+    """Whether a verification would do, had it not come after the action, within `revise_within`."""
+    requirement, late_us = case.requirement, fact.time_us - case.action.time_us
+    return (
+        requirement.clock_skew_us < late_us <= requirement.revise_within_us
+        and fact.kind in requirement.accept
+        and not any(rule(case, fact) for rule in _AFTER_THE_FACT_FILTERS)
+    )
+
+
 def after_the_fact(case: Case) -> Fact | None:
-    """The first verification that would do, had it not come after the action: within `revise_within`."""
+    """The first verification that would do, had it not come after the action."""
     action, requirement = case.action, case.requirement
     too_late = between(
         case.ledger.verifications,
         action.time_us + requirement.clock_skew_us + 1,
         action.time_us + requirement.revise_within_us,
     )
-    for fact in case.arrived(too_late):
-        if fact.kind in requirement.accept and not any(rule(case, fact) for rule in _AFTER_THE_FACT_FILTERS):
-            return fact
-    return None
+    return next((fact for fact in case.arrived(too_late) if may_come_after(case, fact)), None)
 
 
 _STEP_REASONS = {
@@ -252,40 +280,69 @@ def last_step_reason(case: Case) -> str | None:
     """What the last step before the action says; None where there is none or it was verified."""
     action, requirement = case.action, case.requirement
     first_us, last_us = action.time_us - requirement.max_age_us, action.time_us + requirement.clock_skew_us
-    last: Fact | None = None
-    for fact in case.arrived(between(case.ledger.steps, first_us, last_us)):
+    for fact in case.arrived(reversed(between(case.ledger.steps, first_us, last_us))):
         if not wrong_session(case, fact):
-            last = fact
-    return _STEP_REASONS.get(last.type) if last is not None else None
+            return _STEP_REASONS.get(fact.type)
+    return None
 
 
-def last_striking(failures: list[tuple[Fact, tuple[str, ...]]]) -> str:
-    """Strike the candidates filter by filter: the filter that strikes the last of them."""
-    # Each falls to the first filter that it fails; the last to fall falls to the latest of these.
-    order = [name for name, _ in FILTERS]
-    return max((failed[0] for _, failed in failures), key=order.index)
+class Struck:
+    """Candidates that all fail, greatest first: the nearest miss, and the filter that strikes the last of them.
+
+    Each falls to the first filter that it fails; the last to fall falls to the latest of these. A subject may have ten
+    thousands of candidates, so whoever has seen enough stops: of one when it is no nearer, of all when none can be.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.nearest: Nearest | None = None
+        self.any_fresh = False
+        self._latest, self._fewest = -1, len(FILTERS) + 1
+        if not self._look_at(case, case.candidates(), until_session=True):
+            # What is left of other sessions falls to `wrong_session` at the latest, and is no nearer.
+            self._look_at(case, case.candidates(case.of_session()), until_session=False)
+        self.last_filter = _NAMES[self._latest] if self._latest >= 0 else ""
+
+    def _look_at(self, case: Case, candidates: Iterator[Fact], until_session: bool) -> bool:
+        """Look at candidates; False where it stopped since only those of the action's session matter any more."""
+        rules = case.rules()
+        order = [_NAMES.index(rule.__name__) for rule in rules]
+        max_age_us = case.requirement.max_age_us
+        for fact in candidates:
+            age_us = case.age_us(fact)
+            is_stale = age_us > max_age_us
+            if self._fewest == 1:
+                if self._latest >= (_STALE if is_stale else order[-1]):
+                    return True
+                if until_session and self._latest >= _WRONG_SESSION and case.requirement.same_session:
+                    return False
+            self.any_fresh |= not is_stale
+            failed: list[int] = []
+            for number, rule in zip(order, rules, strict=True):
+                if rule(case, fact):
+                    failed.append(number)
+                    if len(failed) >= self._fewest:
+                        break
+            self._latest = max(self._latest, failed[0])
+            if len(failed) < self._fewest:
+                self._fewest = len(failed)
+                by_us = age_us - max_age_us if is_stale else None
+                self.nearest = Nearest(fact, tuple(_NAMES[number] for number in failed), by_us)
+        return True
 
 
-def unverified(case: Case, candidates: list[Fact]) -> tuple[str, Nearest | None]:
+def unverified(case: Case) -> tuple[str, Nearest | None]:
     """Reason and nearest miss where no candidate covers the action."""
-    requirement = case.requirement
-    failures = [(fact, tuple(name for name, rule in FILTERS if rule(case, fact))) for fact in candidates]
-    nearest: Nearest | None = None
-    if failures:
-        fact, failed = min(failures, key=lambda failure: len(failure[1]))
-        nearest = Nearest(fact, failed, case.age_us(fact) - requirement.max_age_us if "stale" in failed else None)
-    if any("stale" not in failed for _, failed in failures):
-        return last_striking(failures), nearest
+    struck = Struck(case)
+    nearest = struck.nearest
+    if struck.any_fresh:
+        return struck.last_filter, nearest
     late = after_the_fact(case)
     if late is not None:
         if nearest is None:
-            skew_end_us = case.action.time_us + requirement.clock_skew_us
+            skew_end_us = case.action.time_us + case.requirement.clock_skew_us
             nearest = Nearest(late, (AFTER_THE_FACT,), late.time_us - skew_end_us)
         return AFTER_THE_FACT, nearest
-    reason = last_step_reason(case)
-    if reason is None:
-        reason = last_striking(failures) if failures else "no_step_up"
-    return reason, nearest
+    return last_step_reason(case) or struck.last_filter or "no_step_up", nearest
 
 
 class Judge:
@@ -314,14 +371,13 @@ class Judge:
         """The verdict of an action on all that is known and counts for it."""
         if action.too_late:
             return Decision(BLIND, "too_late")
-        if ledger.live_facts > SUBJECT_FACTS_MAX:
+        if action.overloaded:
             return Decision(BLIND, "overload")
         case = self.case(action, ledger, action.closes_us)
-        candidates = case.candidates()
-        chosen = covering(case, candidates)
+        chosen = covering(case)
         if chosen is not None:
             return Decision(VERIFIED, chosen.kind, chosen)
-        reason, nearest = unverified(case, candidates)
+        reason, nearest = unverified(case)
         fair_us = self.fair_from(case)
         if fair_us is None:
             return Decision(BLIND, "source_silent", None, nearest)
@@ -336,7 +392,7 @@ class Judge:
         known = (id(action), horizon_us)
         if known not in self._choices:
             case = self.case(action, ledger, horizon_us)
-            chosen = covering(case, case.candidates())
+            chosen = covering(case)
             self._choices[known] = chosen.proof if chosen is not None else None
         return self._choices[known]
 
@@ -376,6 +432,9 @@ class Judge:
         return fair_us
 
     def _first_sign(self, ledger: Ledger, source: str, silent_after_us: int, first_us: int, last_us: int) -> int | None:
+        sign_us = self.liveness.first_sign((source, silent_after_us), first_us, last_us)
+        if sign_us == first_us:
+            return sign_us  # there is none before
         signs = [
             fact.arrival_us
             for fact in ledger.facts.values()
@@ -383,7 +442,6 @@ class Judge:
             and first_us <= fact.arrival_us <= last_us
             and fact.arrival_us - fact.time_us <= silent_after_us
         ]
-        sign_us = self.liveness.first_sign((source, silent_after_us), first_us, last_us)
         if sign_us is not None:
             signs.append(sign_us)
         return min(signs, default=None)

@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from stepwatch.schemas import events as ev
 from stepwatch.streams.facts import Action, Fact, Key, Order, Remembered
+from stepwatch.streams.limits import PROOFS_INDEXED_MIN
 
 Timed = TypeVar("Timed", Fact, Action)
 _order = attrgetter("order")
+_rank = attrgetter("rank")
 
 STEPS = frozenset(
     {
@@ -33,21 +35,29 @@ ANCHORS = STEPS | {ev.APPROVAL_GRANTED}
 
 
 class Ledger:
-    """The facts of one subject. Lists are sorted by (time, source, id)."""
+    """The facts of one subject. Lists are sorted by (time, source, id), `proofs` by (at, time, source, id).
+
+    `sessions` finds proofs by session and root, once a subject has many; `unproved` are the open actions that no
+    verification covered when last judged, with the reason.
+    """
 
     __slots__ = (
         "actions",
         "anchors",
         "credentials",
+        "denials",
         "facts",
         "kept",
         "open",
         "prompts",
+        "proofs",
         "remembered",
         "revocations",
+        "sessions",
         "steps",
         "subject",
         "tenant",
+        "unproved",
         "verifications",
     )
 
@@ -59,8 +69,12 @@ class Ledger:
         self.open: dict[Key, Action] = {}
         self.remembered: dict[Key, Remembered] = {}
         self.actions: list[Action] = []
+        self.unproved: dict[Key, str] = {}
         self.verifications: list[Fact] = []
+        self.proofs: list[Fact] = []
+        self.sessions: dict[str, list[Fact]] | None = None
         self.steps: list[Fact] = []
+        self.denials: list[Fact] = []
         self.revocations: list[Fact] = []
         self.credentials: list[Fact] = []
         self.anchors: list[Fact] = []
@@ -73,6 +87,8 @@ class Ledger:
             yield self.anchors
         if fact.type in STEPS:
             yield self.steps
+            if fact.type == ev.STEPUP_DENIED:
+                yield self.denials
         elif fact.type == ev.SESSION_REVOKED:
             yield self.revocations
         elif fact.type == ev.CREDENTIAL_CHANGED:
@@ -84,6 +100,14 @@ class Ledger:
         self.prompts += fact.type in PROMPTS
         for facts in self._lists(fact):
             insort(facts, fact, key=_order)
+        if fact.kind:
+            insort(self.proofs, fact, key=_rank)
+            if self.sessions is not None:
+                self._index(fact)
+            elif len(self.proofs) >= PROOFS_INDEXED_MIN:
+                self.sessions = {}
+                for proof in self.proofs:
+                    self._index(proof)
 
     def add_action(self, action: Action) -> None:
         """Keep an action that a policy matches."""
@@ -98,11 +122,34 @@ class Ledger:
         self.prompts -= fact.type in PROMPTS
         for facts in self._lists(fact):
             del facts[bisect_left(facts, fact.order, key=_order)]
+        if fact.kind:
+            del self.proofs[bisect_left(self.proofs, fact.rank, key=_rank)]
+            if self.sessions is not None:
+                for name in {fact.session, fact.root}:
+                    self.sessions[name].remove(fact)
+                    if not self.sessions[name]:
+                        del self.sessions[name]
+
+    def _index(self, fact: Fact) -> None:
+        assert self.sessions is not None
+        for name in {fact.session, fact.root}:
+            insort(self.sessions.setdefault(name, []), fact, key=_rank)
+
+    def proofs_of(self, session: str, root: str) -> list[Fact]:
+        """Those of a session or its root, and maybe a few others, by (at, time, source, id); all where they are few."""
+        if self.sessions is None:
+            return self.proofs
+        found = self.sessions.get(session, [])
+        if root == session or root not in self.sessions:
+            return found
+        both = {fact.key: fact for fact in (*found, *self.sessions[root])}
+        return sorted(both.values(), key=_rank)
 
     def forget_action(self, key: Key) -> None:
         """Let an action go that has closed."""
         action = self.kept.pop(key)
         self.open.pop(key, None)
+        self.unproved.pop(key, None)
         del self.actions[bisect_left(self.actions, action.order, key=_order)]
 
     @property

@@ -16,7 +16,16 @@ AHEAD_MAX_US: Final = 10 * MINUTE_US
 """How far `time` may lie after arrival, and `auth_time` after `time` (contract section 3)."""
 
 SUBJECT_FACTS_MAX: Final = 50_000
-"""Live facts of one subject before its verdicts are `overload`: about 40 MB (contract section 5)."""
+"""Live facts of one subject before its verdicts are `overload`: about 40 MB (contract section 5).
+
+Beyond it evidence is stored and not kept, and an action is let go once its `overload` is said. Of actions that are kept
+for their copies alone so many are kept beside: a copy of one beyond repeats its row, as where no policy matches."""
+
+PROOFS_INDEXED_MIN: Final = 200
+"""Verifications of one subject from which on they are found by session too; below it, looking at each is as fast."""
+
+OVERLOADED_MEMBERS_MAX: Final = 1_000
+"""Members of an alert after which an overloaded action joins it no more: its count stays there, and is loud enough."""
 
 SUBJECTS_CACHED_MAX: Final = 100_000
 """Subjects whose key and partition are kept at hand: about 20 MB; murmur2 in Python costs 2.6 us."""

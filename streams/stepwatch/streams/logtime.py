@@ -4,16 +4,25 @@ from __future__ import annotations
 
 
 class LogTime:
-    """The log time of one input's partition, and the offset at which reading goes on.
+    """The log time of one input's partition, the offset at which reading goes on, and what became of what was read.
 
-    `now_us` is -1 before the first record.
+    `now_us` is -1 before the first record. `account` counts, by what it became (`accounting`), every record read from
+    offset `since` on.
     """
 
-    __slots__ = ("next_offset", "now_us")
+    __slots__ = ("account", "next_offset", "now_us", "since")
 
-    def __init__(self, next_offset: int = 0, now_us: int = -1) -> None:
+    def __init__(
+        self,
+        next_offset: int = 0,
+        now_us: int = -1,
+        since: int | None = None,
+        account: dict[str, int] | None = None,
+    ) -> None:
         self.next_offset = next_offset
         self.now_us = now_us
+        self.since = next_offset if since is None else since
+        self.account = {} if account is None else account
 
     def read(self, offset: int, appended_us: int) -> int:
         """Note a record as read.
@@ -25,3 +34,7 @@ class LogTime:
         if appended_us > self.now_us:
             self.now_us = appended_us
         return self.now_us
+
+    def became(self, what: str, by: int = 1) -> None:
+        """Count what became of a record."""
+        self.account[what] = self.account.get(what, 0) + by

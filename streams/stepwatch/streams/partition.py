@@ -13,6 +13,7 @@ from stepwatch.streams.ledger import Ledger
 from stepwatch.streams.limits import SIGNS_MAX, SUBJECTS_CACHED_MAX
 from stepwatch.streams.liveness import Liveness
 from stepwatch.streams.sets import PolicySets
+from stepwatch.streams.touching import spans_of
 from stepwatch.streams.waiting import Deadlines, SubjectKey
 
 Named = tuple[SubjectKey, Key]
@@ -31,6 +32,7 @@ class Partition:
         anchored: (pattern, event): where a pattern holds now.
         silent: source -> (alert id, member id) of the silence that it is in.
         rebucketed: actions whose arrival turned out earlier, and that may belong to another alert by it.
+        overloaded: actions whose `overload` was just said; nothing can change it, so they are let go.
         news: what the batch at hand has added, by subject.
         again: actions that the batch at hand must judge again for another reason.
         stragglers: subjects of records that were moved here after what they may concern had closed, with the
@@ -59,6 +61,7 @@ class Partition:
         self.blind: set[Named] = set()
         self.anchored: set[tuple[str, Named]] = set()
         self.silent: dict[str, tuple[str, str]] = {}
+        self.overloaded: list[Named] = []
         self.news: dict[SubjectKey, list[Fact | Action]] = {}
         self.again: dict[SubjectKey, set[Key]] = {}
         self.stragglers: dict[SubjectKey, int] = {}
@@ -73,6 +76,7 @@ class Partition:
     def use(self, sets: PolicySets) -> None:
         """Judge by these sets from now on."""
         self.sets = self.judge.sets = sets
+        self.spans = spans_of(sets)
         self.liveness.watch(
             (source.name, source.silent_after_us)
             for policy_set in sets.sets

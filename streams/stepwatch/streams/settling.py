@@ -7,12 +7,15 @@ from stepwatch.streams.alerting import LATE_VERIFICATION, RESOLVED, REVISION, SO
 from stepwatch.streams.alerts_of import VERDICT_KINDS, action_bucket, alert_of, verdict_member
 from stepwatch.streams.anchors import weigh_action, weigh_evidence
 from stepwatch.streams.facts import Action, Fact, Published
+from stepwatch.streams.failing import EventFailed, Where
 from stepwatch.streams.judge import BLIND, UNVERIFIED, VERIFIED, Decision
-from stepwatch.streams.ledger import Ledger
+from stepwatch.streams.ledger import Ledger, between
+from stepwatch.streams.limits import OVERLOADED_MEMBERS_MAX
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
-from stepwatch.streams.partition import Partition
+from stepwatch.streams.partition import Named, Partition
 from stepwatch.streams.publishing import publish_from, published_form
 from stepwatch.streams.rows import judged_row
+from stepwatch.streams.touching import touched_by_fact
 from stepwatch.streams.waiting import SubjectKey
 
 
@@ -31,7 +34,12 @@ def settle(partition: Partition) -> None:
         touched = [ledger.open[key] for key in keys if key in ledger.open] if ledger is not None else []
         for action in sorted(touched, key=lambda action: action.order):
             assert ledger is not None
-            consider(partition, ledger, subject, action)
+            try:
+                consider(partition, ledger, subject, action)
+            except Exception as error:
+                if subject in partition.news:
+                    raise  # what has just come may be to blame
+                raise EventFailed(_where(action)) from error
     partition.news.clear()
     partition.again.clear()
     close(partition)
@@ -43,20 +51,36 @@ def settle(partition: Partition) -> None:
 
 
 def _settle_news(partition: Partition, subject: SubjectKey, news: list[Fact | Action]) -> None:
-    """New evidence touches every open action of its subject; a new action itself, and later ones by `max_uses`."""
+    """New evidence touches the open actions that it may concern; an action itself, and later ones by `max_uses`."""
     ledger = partition.ledgers[subject]
-    touched = partition.again.setdefault(subject, set())
-    actions = [item for item in news if isinstance(item, Action)]
-    if len(actions) < len(news):
-        touched.update(ledger.open)
-    else:
-        touched.update(action.key for action in actions)
-        first = min(action.order for action in actions)
-        for action in ledger.open.values():
-            _, requirement = action.judged_by(partition.sets)
-            if requirement.max_uses is not None and action.order > first:
-                touched.add(action.key)
+    touched = {item.key: item for item in news if isinstance(item, Action)}
+    blind = _Blind(partition.blind, subject)
+    for item in news:
+        if isinstance(item, Fact):
+            touched.update(
+                (action.key, action)
+                for action in touched_by_fact(item, ledger, partition.judge, partition.spans, blind)
+            )
+    if touched and partition.spans.limited:
+        first_us = min(action.time_us for action in touched.values())
+        touched.update((a.key, a) for a in between(ledger.actions, first_us, 2**62) if _is_limited(partition, a))
+    partition.again.setdefault(subject, set()).update(touched)
     weigh_evidence(partition, ledger, subject, news)
+
+
+class _Blind:
+    """The actions of one subject among all that are blind."""
+
+    def __init__(self, blind: set[Named], subject: SubjectKey) -> None:
+        self._blind = blind
+        self._subject = subject
+
+    def __contains__(self, key: object) -> bool:
+        return (self._subject, key) in self._blind
+
+
+def _is_limited(partition: Partition, action: Action) -> bool:
+    return not action.closed and action.judged_by(partition.sets)[1].max_uses is not None
 
 
 def consider(
@@ -69,6 +93,10 @@ def consider(
         partition.blind.add(named)
     else:
         partition.blind.discard(named)
+    if decision.verdict == VERIFIED or final or action.too_late or action.overloaded:
+        ledger.unproved.pop(action.key, None)
+    else:
+        ledger.unproved[action.key] = decision.reason
     weigh_action(partition, ledger, subject, action, decision)
     form = published_form(decision)
     if form == action.published:
@@ -80,6 +108,8 @@ def consider(
     if from_us <= partition.evidence_us or from_us == 0:
         partition.withheld.pop(named, None)
         publish(partition, subject, action, decision, form)
+        if action.overloaded:
+            partition.overloaded.append(named)
     elif partition.withheld.get(named) != from_us:
         partition.withheld[named] = from_us
         partition.due.add(from_us, subject, *action.key)
@@ -110,6 +140,9 @@ def _enlist(partition: Partition, subject: SubjectKey, action: Action, decision:
         return
     policy_set, requirement = action.judged_by(partition.sets)
     bucket = action_bucket(kind, policy_set, requirement, subject, action)
+    if action.overloaded and partition.alerting.members_of(bucket.alert_id) >= OVERLOADED_MEMBERS_MAX:
+        partition.effects.count("overload.unlisted")
+        return
     member = verdict_member(requirement, subject, action, decision, form.nearest)
     partition.alerting.join(alert_of(bucket, requirement), member)
 
@@ -131,11 +164,18 @@ def close(partition: Partition) -> None:
         action = ledger.open.get(key) if ledger is not None else None
         if ledger is None or action is None or action.closes_us != moment_us:
             continue  # an earlier arrival came to light meanwhile, and with it an earlier close
-        _conclude(partition, ledger, subject, action)
+        try:
+            _conclude(partition, ledger, subject, action)
+        except Exception as error:
+            raise EventFailed(_where(action)) from error
         action.closed = True
         del ledger.open[key]
         partition.going.add(forget_from(partition.sets, action.time_us, action.arrival_us), subject, *key)
         state.save(partition.writes, subject, action)
+
+
+def _where(action: Action) -> Where:
+    return (action.row.kafka_topic, action.row.kafka_offset)
 
 
 def _conclude(partition: Partition, ledger: Ledger, subject: SubjectKey, action: Action) -> None:

@@ -20,7 +20,10 @@ from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns import ANCHORED
 from stepwatch.streams.waiting import SubjectKey
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+"""What this version writes. 2: a position says too what became of the records that were read."""
+STATE_VERSIONS = (1, 2)
+"""What this version reads."""
 Writes = dict[bytes, bytes | None]
 
 POSITION = b"\0position|"
@@ -51,10 +54,10 @@ def _value(item: object) -> bytes:
 
 
 def _check_version(value: bytes) -> None:
-    if value[:1] != bytes((STATE_VERSION,)):
+    if not value or value[0] not in STATE_VERSIONS:
         raise StateError(
-            f"a record of version {value[0] if value else 'none'}, this worker reads version {STATE_VERSION}: "
-            "run the version that wrote it, or a newer one"
+            f"a record of version {value[0] if value else 'none'}, this worker reads the versions "
+            f"{' and '.join(map(str, STATE_VERSIONS))}: run the version that wrote it, or a newer one"
         )
 
 
@@ -95,8 +98,20 @@ def drop_alert(writes: Writes, standing: Standing) -> None:
 
 
 def save_position(writes: Writes, topic: str, log: LogTime) -> None:
-    """Write where reading of an input goes on, and its log time."""
-    writes[POSITION + topic.encode()] = _value((log.next_offset, log.now_us))
+    """Write where reading of an input goes on, its log time, and what became of what was read."""
+    writes[POSITION + topic.encode()] = _value((log.next_offset, log.now_us, log.since, log.account))
+
+
+def read_position(value: bytes) -> LogTime:
+    """What `save_position` wrote; version 1 kept no account: it begins at the position.
+
+    Raises:
+        StateError: a record of a version that this one cannot read.
+    """
+    _check_version(value)
+    if value[0] == 1:
+        return LogTime(*_read(value, tuple[int, int]))
+    return LogTime(*_read(value, tuple[int, int, int, dict[str, int]]))
 
 
 def save_first_log(writes: Writes, first_log_us: int) -> None:
@@ -136,7 +151,7 @@ def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]])
     members: list[tuple[str, Member]] = []
     for key, value in latest.items():
         if key.startswith(POSITION):
-            logs[key[len(POSITION) :].decode()] = LogTime(*_read(value, tuple[int, int]))
+            logs[key[len(POSITION) :].decode()] = read_position(value)
         elif key == _FIRST:
             partition.first_log_us = _read(value, int)
         elif key.startswith(_FEED):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from stepwatch.schemas import events as ev
 from stepwatch.streams.facts import Action
 from stepwatch.streams.ledger import between
 from stepwatch.streams.patterns.view import View
@@ -15,6 +14,6 @@ def holds(action: Action, view: View) -> bool:
     """A `stepup.denied` of the subject, any session, in [a - max_age, a]."""
     max_age_us = action.judged_by(view.sets)[1].max_age_us
     return any(
-        step.type == ev.STEPUP_DENIED and step.arrival_us <= view.limit_us
-        for step in between(view.ledger.steps, action.time_us - max_age_us, action.time_us)
+        denied.arrival_us <= view.limit_us
+        for denied in between(view.ledger.denials, action.time_us - max_age_us, action.time_us)
     )

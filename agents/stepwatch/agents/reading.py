@@ -1,0 +1,82 @@
+"""Reading partitions from where to where, `read_committed` and without a group: for commands that look and go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from stepwatch.agents.clients import close_client, open_admin
+from stepwatch.agents.errors import KafkaAway, TopicsWrong
+from stepwatch.agents.settings import Settings
+
+Record: TypeAlias = ConsumerRecord  # key and value are bytes or None
+FETCH_BYTES = 4 << 20
+_POLL_MS = 200
+_STUCK_S = 30.0
+
+
+async def partition_count(settings: Settings, topic: str) -> int:
+    """How many partitions a topic has, whatever is set here.
+
+    Raises:
+        TopicsWrong: there is no such topic.
+        KafkaAway, KafkaRefused: no answer, or no permission.
+    """
+    admin = await open_admin(settings)
+    try:
+        described = await admin.describe_topics([topic])
+    finally:
+        await close_client(admin)
+    count = len(described[0]["partitions"]) if described and not described[0]["error_code"] else 0
+    if not count:
+        raise TopicsWrong(
+            f"{topic}: does not exist at {settings.kafka_bootstrap}, or this user may not see it: "
+            "run `stepwatch topics create`, or set STEPWATCH_PREFIX to that of your topics"
+        )
+    return count
+
+
+async def read_until(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> AsyncIterator[Sequence[Record]]:
+    """What a partition holds from the consumer's position on, below an offset.
+
+    Args:
+        consumer: has the partition; others that it has are left alone.
+        tp: resumed here, and paused when all is read.
+        end: an end offset that was seen.
+
+    Raises:
+        KafkaAway: nothing more came for 30 s.
+    """
+    consumer.resume(tp)
+    moved_at, before = time.monotonic(), -1
+    while (position := await consumer.position(tp)) < end:
+        # Marks of transactions move the position too, and bring no record.
+        if position != before:
+            moved_at, before = time.monotonic(), position
+        elif time.monotonic() - moved_at > _STUCK_S:
+            raise KafkaAway(
+                f"{tp.topic}-{tp.partition}: reading it stopped at {position}, {end - position} before its end, "
+                f"for {_STUCK_S:.0f} s: see whether its leader is well"
+            )
+        got: Sequence[Any] = (await consumer.getmany(tp, timeout_ms=_POLL_MS)).get(tp, ())
+        if got and got[-1].offset >= end:
+            got = [record for record in got if record.offset < end]
+        if got:
+            yield got
+    consumer.pause(tp)
+
+
+async def read_one(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> Record | None:
+    """The record at an offset; None where none is: a mark of a transaction, deleted, aborted or not yet written."""
+    begin = (await consumer.beginning_offsets([tp]))[tp]
+    end = (await consumer.end_offsets([tp]))[tp]
+    if not begin <= offset < end:
+        return None
+    consumer.seek(tp, offset)
+    async for records in read_until(consumer, tp, offset + 1):
+        consumer.pause(tp)
+        return records[0]
+    return None

@@ -1,0 +1,166 @@
+"""`stepwatch doctor`: is all well, and with `--account`: is every record accounted for?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stepwatch.agents.errors import EXIT_AWAY, EXIT_PROBLEM
+from stepwatch.cli.screen import columns_of, counted, paint, say, shown, table, width, wrapped
+
+if TYPE_CHECKING:
+    from stepwatch.agents.account import Account
+    from stepwatch.agents.checkup import Check
+    from stepwatch.agents.settings import Settings
+
+_COLUMNS = (
+    ("audit", "audit"),
+    ("evidence", "evidence"),
+    ("heartbeats", "heartbeat"),
+    ("dead letters", "dead_letter"),
+    ("duplicates", "duplicate"),
+    ("skipped", "skipped"),
+    ("moved", "moved"),
+    ("responses", "response"),
+    ("waiting", "waiting"),
+    ("unchecked", "unchecked"),
+)
+"""Heading, and what a record became."""
+
+
+def doctor(
+    with_account: Annotated[
+        bool, typer.Option("--account", help="Account for every record that was read, from Kafka alone.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
+) -> None:
+    """Say whether all is well, and what to do where it is not.
+
+    A line for each of: Kafka, topics, policies, the roles, transactions, ClickHouse, events left unjudged by a fault of
+    ours. With --account instead: every record that was read must have become exactly one thing, partition by partition,
+    and be counted so in the state. Both only read, beside running workers.
+
+    Exit status 0; 1 where something is wrong; 3 where a server does not answer.
+    """
+    from stepwatch.cli.target import connect, quiet_logs
+
+    settings = connect(data, bootstrap)
+    quiet_logs(settings)
+    if with_account:
+        _account(settings, as_json=as_json)
+    else:
+        _check_up(settings, as_json=as_json)
+
+
+def _check_up(settings: Settings, *, as_json: bool) -> None:
+    checks: list[Check] = []
+
+    async def run() -> None:
+        from stepwatch.agents.checkup import LOOK_S, check_clickhouse, check_up
+
+        def tell_waiting() -> None:
+            say(f"looking at the roles for {LOOK_S:.0f} s")
+
+        async for check in check_up(settings, time.time_ns() // 1000, tell_waiting):
+            checks.append(check)
+            _show_check(check, as_json=as_json)
+        checks.append(await asyncio.to_thread(check_clickhouse, settings))
+        _show_check(checks[-1], as_json=as_json)
+
+    asyncio.run(run())
+    wrong = [check for check in checks if check.do]
+    if wrong:
+        say(counted(len(wrong), "problem"))
+        raise typer.Exit(EXIT_AWAY if any(check.away for check in wrong) else EXIT_PROBLEM)
+
+
+def _show_check(check: Check, *, as_json: bool) -> None:
+    if as_json:
+        row = {"check": check.name, "ok": not check.do, "words": check.words, "do": check.do}
+        print(json.dumps(row, ensure_ascii=False), flush=True)
+        return
+    room = width()
+    said = paint("ok     ", "green") if not check.do else paint("problem", "red")
+    words = f"{check.name}: {check.words}" + (f". Do: {check.do}" if check.do else "")
+    first, *rest = wrapped(shown(words), None if room is None else room - 9, "").split("\n")
+    print(f"{said}  {first}", flush=True)
+    for more in rest:
+        print(" " * 9 + more, flush=True)
+
+
+def _account(settings: Settings, *, as_json: bool) -> None:
+    from stepwatch.agents.account import account
+
+    accounts = asyncio.run(account(settings))
+    problems = [words for one in accounts for words in one.problems]
+    if as_json:
+        for one in accounts:
+            print(json.dumps(_row(one), ensure_ascii=False))
+    else:
+        _show_table(accounts, settings.prefix)
+        for words in [words for one in accounts for words in one.notes]:
+            say(f"cannot be checked: {words}" if "cannot" not in words else words)
+    for words in problems:
+        say(words)
+    total = sum(one.tally.records for one in accounts)
+    if problems:
+        say(
+            f"{counted(total, 'record')} in, and not every one is exactly one thing: "
+            f"{counted(len(problems), 'problem')}"
+        )
+        raise typer.Exit(EXIT_PROBLEM)
+    say(f"{counted(total, 'record')} in, every one accounted for exactly once")
+
+
+def _row(one: Account) -> dict[str, Any]:
+    tally = one.tally
+    return {
+        "partition": tally.partition,
+        "topic": tally.topic,
+        "begin": tally.begin,
+        "position": tally.position,
+        "records_in": tally.records,
+        **tally.counts,
+        "difference": one.difference,
+        "missing": tally.missing.first,
+        "doubled": tally.doubled.first,
+        "strays": tally.strays.first,
+        "lost_moves": one.lost[:20],
+        "since": tally.since,
+        "state": dict(one.kept),
+        "problems": one.problems,
+        "notes": one.notes,
+    }
+
+
+def _show_table(accounts: list[Account], prefix: str) -> None:
+    header = ["partition", "topic", "records in", *(heading for heading, _ in _COLUMNS), "difference"]
+    rows = [
+        [
+            str(one.tally.partition),
+            one.tally.topic.removeprefix(prefix),
+            f"{one.tally.records:,}",
+            *(f"{one.tally.counts[what]:,}" for _, what in _COLUMNS),
+            f"{one.difference:,}",
+        ]
+        for one in accounts
+    ]
+    rows.append(["all", "", *(f"{_sum(rows, index):,}" for index in range(2, len(header)))])
+    room = width()
+    kept = range(len(header))
+    if room is not None and sum(columns_of([header, *rows], [room] * len(header))) + 2 * len(header) > room:
+        # On a narrow terminal what is 0 everywhere says nothing.
+        kept_ones = [index for index in kept if index in (0, 1, 2, len(header) - 1) or rows[-1][index] != "0"]
+        header, rows = [header[i] for i in kept_ones], [[row[i] for i in kept_ones] for row in rows]
+    print(table(header, rows, right=set(range(2, len(header))), whole=set(range(len(header)))))
+
+
+def _sum(rows: list[list[str]], index: int) -> int:
+    return sum(int(row[index].replace(",", "")) for row in rows)

@@ -1,0 +1,113 @@
+"""Scenarios of a broker that loses the markers of a commit: hung records, and the sweep that closes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from stepwatch.agents.settings import Settings
+from tests.faults.network import took_over
+from tests.faults.stage import Actor, Outcome, Scenario, Stage
+from tests.faults.swept import HANGS
+from tests.live.account import assert_exact, until_all_read
+from tests.live.harness import new_settings, read, with_topics
+
+_PARTITIONS = 12
+_EACH = 200
+
+
+async def hanging(settings: Settings) -> list[str]:
+    """The output partitions in which a transaction is open."""
+    topics = settings.topics
+    tps = [
+        TopicPartition(topic, partition)
+        for topic in (topics.audit, topics.evidence, topics.alerts, topics.dead_letters, topics.state)
+        for partition in range(settings.partitions)
+    ]
+    ends = []
+    for isolation in ("read_committed", "read_uncommitted"):
+        async with AIOKafkaConsumer(**settings.kafka_client_options(), isolation_level=isolation) as consumer:
+            ends.append(await consumer.end_offsets(tps))
+    return [f"{tp.topic}-{tp.partition}" for tp in tps if ends[0][tp] < ends[1][tp]]
+
+
+async def lost_markers(stage: Stage) -> Outcome:
+    """Broker and worker die together in tight transactions: what then hangs is closed by the sweep, all is exact."""
+    settings, worker = await _begin(stage, "tests.faults.swept")
+    kills = stage.scaled(24, 2)
+    for number in range(kills):
+        await _die(stage, settings, worker, number + 1)
+    await until_all_read(settings)
+    assert await worker.stop() == 0, worker.said
+    await assert_exact(settings)
+    assert await hanging(settings) == []
+    found = worker.said.count(HANGS)
+    return Outcome(await _count(settings), 2 * kills, f"{found} take-overs found records that hung, none left")
+
+
+async def without_sweep(stage: Stage) -> Outcome:
+    """The same without the sweep, until hung records show after their inputs were read again."""
+    settings, worker = await _begin(stage, "tests.faults.swept unswept")
+    kills, doubled = 0, 0
+    while kills < stage.scaled(24, 2) and not doubled:
+        await _die(stage, settings, worker, kills + 1)
+        kills += 1
+        if worker.said.count(HANGS):
+            doubled = await _doubled(settings)
+    await worker.kill_for_good()
+    found = worker.said.count(HANGS)
+    refused = worker.said.count("a dying broker has forgotten a commit")
+    seen = f"{doubled} rows twice" if doubled else "the danger did not show in these kills"
+    return Outcome(
+        await _count(settings), 2 * kills, f"no promise: {found} take-overs found records that hung, {seen}"
+        + (f", {refused} refused" if refused else "")
+    )  # fmt: skip
+
+
+async def _begin(stage: Stage, module: str) -> tuple[Settings, Actor]:
+    folder = stage.tmp / "markers"
+    folder.mkdir(exist_ok=True)
+    changes = {"partitions": _PARTITIONS, "batch_records": 5, "start_timeout_ms": 30_000}
+    settings = await with_topics(new_settings(stage.kafka, folder, **changes))
+    await _fill(settings)
+    worker = stage.start(settings, module)
+    await took_over(worker, _PARTITIONS)
+    return settings, worker
+
+
+async def _die(stage: Stage, settings: Settings, worker: Actor, number: int) -> None:
+    """More input, then the death of both in the middle of it; returns when the worker works again."""
+    await _fill(settings)
+    await asyncio.sleep(stage.rng.uniform(0.0, 0.3))
+    await asyncio.gather(asyncio.to_thread(stage.kafka_server.kill), worker.kill())
+    taken = worker.said.count("took over")
+    await asyncio.to_thread(stage.kafka_server.start)
+    stage.note(f"death {number}: {worker.said.count(HANGS)} take-overs so far found something that hangs")
+    await took_over(worker, taken + _PARTITIONS)
+
+
+async def _fill(settings: Settings) -> None:
+    """A dozen transactions for each partition, all of them at once."""
+    async with AIOKafkaProducer(**settings.kafka_client_options(), linger_ms=5) as producer:
+        sent = [
+            await producer.send(settings.topics.actions, b"{}", b"default/alice", partition=partition)
+            for _ in range(_EACH)
+            for partition in range(_PARTITIONS)
+        ]
+        await asyncio.gather(*sent)
+
+
+async def _doubled(settings: Settings) -> int:
+    """Rows that a `read_committed` reader finds more than once."""
+    rows = Counter(tuple(json.loads(record.value)) for record in await read(settings, settings.topics.audit))
+    return sum(times - 1 for times in rows.values())
+
+
+async def _count(settings: Settings) -> int:
+    return sum([len(await read(settings, topic)) for topic in settings.topics.inputs])
+
+
+MARKERS: dict[str, Scenario] = {"broker.lost_markers": lost_markers, "broker.without_sweep": without_sweep}

@@ -1,0 +1,209 @@
+"""The whole road with a proxy before ClickHouse, under load: what scenarios of ClickHouse's faults stand on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from stepwatch.agents.settings import Settings
+from stepwatch.schemas import events as ev
+from stepwatch.schemas.keys import subject_key
+from stepwatch.schemas.times import parse_time
+from stepwatch.streams.decode import ACTION
+from tests.faults.http_proxy import HttpProxy
+from tests.faults.stage import Actor, Stage
+from tests.faults.tables import settled, tenant_of, until_tables_exact
+from tests.faults.verifier import verify
+from tests.live.harness import read, until
+from tests.live.road import Town, audited, now_us, play
+from tests.servers import ClickHouseServer, settings_of
+
+STORE = "stepwatch.cli.main store"
+TROUBLE, BACK = "rows wait in Kafka and nothing is lost", "ClickHouse is back"
+_ALERT_ID = re.compile(r"al_[0-9a-f]{32}")
+
+
+class HeavyTown(Town):
+    """A town in which every event that no policy matches carries 3 KB: its row has them twice."""
+
+    def one(self) -> tuple[str, bytes, bytes]:
+        """One more event; every other one is heavy."""
+        if self.rng.random() < 0.5:
+            return super().one()
+        number = self.rng.randrange(1000)
+        client = {"ip": "203.0.113.7", "user_agent": f"{self.rng.randrange(10**9)}" * 333}
+        data = {"session": "s", "action": "docs.file.read", "client": client}
+        return ACTION, subject_key(self.tenant, f"reader-{number}"), self._event(
+            ev.ACTION_PERFORMED, f"reader-{number}", "/app", data
+        )  # fmt: skip
+
+
+class Site:
+    """Correlate, notify and a store whose way to ClickHouse is a proxy.
+
+    Attributes:
+        settings: of the store: its ClickHouse is the proxy.
+        direct: the same with ClickHouse itself, for looking at tables.
+        proxy: between.
+        correlate, notify, store: the roles.
+    """
+
+    correlate: Actor
+    notify: Actor
+    store: Actor
+
+    def __init__(self, stage: Stage, server: ClickHouseServer, settings: Settings, proxy: HttpProxy) -> None:
+        self.stage = stage
+        self.server = server
+        self.settings = settings
+        self.proxy = proxy
+        self.direct = settings.model_copy(update={"clickhouse_url": server.url})
+        self.town: Town = HeavyTown(stage.rng.randrange(10**9), now_us(), tenant_of(settings))
+        self.stores: list[Actor] = []
+
+    def add_store(self, module: str = STORE) -> Actor:
+        """One more worker of the role store."""
+        store = self.stage.start(self.settings, module)
+        self.stores.append(store)
+        return store
+
+    async def play(self, count: int) -> None:
+        """So many events more, and a heartbeat."""
+        await play(self.settings, self.town, count)
+
+    @contextlib.asynccontextmanager
+    async def load(self, each: int = 25, pause_s: float = 0.25) -> AsyncIterator[None]:
+        """Events go in for as long as the block lasts."""
+
+        async def go_on() -> None:
+            while True:
+                await self.play(each)
+                await asyncio.sleep(pause_s)
+
+        going = asyncio.create_task(go_on())
+        try:
+            yield
+            assert not going.done(), going.exception()
+        finally:
+            going.cancel()
+            await asyncio.wait({going})
+
+    async def until_stored(self) -> None:
+        """Until something of ours is in ClickHouse: the roles work."""
+
+        async def stored() -> bool:
+            return settled(self.direct)[0] > 0
+
+        await until(stored, 90, "the first rows")
+
+    async def until_said(self, words: str, times: int = 1, store: Actor | None = None) -> None:
+        """Until the store has said something so many times."""
+
+        async def said() -> bool:
+            return (store or self.store).said.count(words) >= times
+
+        await until(said, 120, f"the store's {words!r}")
+
+    async def until_judged(self) -> None:
+        """Until the outputs are exact, ClickHouse aside."""
+        await verify(self.settings, seconds=240)
+
+    async def until_paged(self) -> set[str]:
+        """Until on-call was told of every alert that is open now; returns their ids."""
+        last = {}
+        for record in await read(self.settings, self.settings.topics.alerts):
+            if record.value is not None:
+                row = json.loads(record.value)
+                last[row["alert_id"]] = row["state"]
+        opened = {alert for alert, state in last.items() if state == "open"}
+
+        async def told() -> bool:
+            return opened <= set(_ALERT_ID.findall(self.notify.said))
+
+        await until(told, 60, "notices of all open alerts")
+        return opened
+
+    async def exact(self) -> int:
+        """Whatever happened: verdicts, account and tables are exact, nobody left a trace; returns how many came in."""
+        records = (await verify(self.direct, clickhouse=True, seconds=240)).records
+        await self.until_paged()
+        await until_tables_exact(self.direct)
+        for role in (self.correlate, self.notify, *self.stores):
+            if role.running:
+                assert await role.stop() == 0, role.said
+            assert "Traceback" not in role.said, role.said
+        return records
+
+    async def latency_ms(self, since_us: int, until_us: int) -> float:
+        """Median from arrival to verdict of those that are published at once, decided between two wall clocks, ms."""
+        found = []
+        for row in await audited(self.settings):
+            decided_us, arrival_us = parse_time(row["decided_at"]), parse_time(row["arrival"])
+            assert decided_us is not None
+            assert arrival_us is not None
+            if row["verdict"] in ("not_required", "exempt") and since_us <= decided_us < until_us:
+                found.append((decided_us - arrival_us) / 1000)
+        assert len(found) >= 20, f"{len(found)} verdicts are too few to compare"
+        return median(found)
+
+
+@contextlib.asynccontextmanager
+async def site(
+    stage: Stage, *, server: ClickHouseServer | None = None, store: str = STORE, **changes: Any
+) -> AsyncIterator[Site]:
+    """A site with all its roles at work, its first rows stored.
+
+    Args:
+        stage: of the scenario.
+        server: a ClickHouse; None: the stage's.
+        store: the module that runs the role store.
+        changes: of the settings.
+    """
+    server = server or stage.clickhouse_server
+    assert server is not None
+    to = settings_of(server)
+    with HttpProxy(to.port) as proxy, HttpProxy(to.port) as witness:
+        login = {
+            "clickhouse_user": to.user,
+            "clickhouse_password": to.password,
+            "clickhouse_database": to.database,
+            "store_web_port": 0,
+            "notify_web_port": 0,
+        }
+        settings = await stage.road(clickhouse_url=proxy.url, **login, **changes)
+        it = Site(stage, server, settings, proxy)
+        elsewhere = settings.model_copy(update={"clickhouse_url": witness.url})
+        it.correlate = stage.start(elsewhere)
+        it.notify = stage.start(elsewhere, "stepwatch.cli.main notify")
+        it.store = it.add_store(store)
+        await it.play(100)
+        await it.until_stored()
+        try:
+            yield it
+        finally:
+            await stage.close()
+        assert witness.requests == [], "detection or paging asked ClickHouse"
+
+
+def rss_mb(pid: int) -> float:
+    """Memory of a process that is in the machine's, MB."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+async def watch_rss(pid: int, seconds: float) -> list[float]:
+    """The memory of a process, MB, every second for so long."""
+    found = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found.append(rss_mb(pid))
+        await asyncio.sleep(1)
+    return found
