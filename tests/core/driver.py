@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 from stepwatch.schemas.keys import subject_key
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
-from stepwatch.streams.correlator import NAMED_ERRORS, Correlator
+from stepwatch.streams.correlator import Correlator
 from stepwatch.streams.effects import DeadLetter, Effects
+from stepwatch.streams.reading import NAMED_ERRORS
 from stepwatch.streams.sets import PolicySets, build_set
 
 T0_US = 1_795_510_800_000_000

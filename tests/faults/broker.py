@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
 
 from stepwatch.agents.settings import Settings
-from tests.faults.load import Load, policy, send
+from tests.faults.load import Load, append, policy
 from tests.faults.lost import LOST
-from tests.faults.markers import MARKERS
+from tests.faults.markers import MARKERS, Hanging, open_ends
 from tests.faults.network import Far, far_broker, require_calm, took_over, watched
 from tests.faults.proxy import BLACK_HOLE, BOTH, NO_ANSWERS, PASS, TO_BROKER, TO_CLIENT, Mode
 from tests.faults.stage import Actor, Outcome, Scenario, Stage, beside
 from tests.faults.verifier import verify
+from tests.live.harness import until
 from tests.live.road import new_road
 
 PATIENT = {"start_timeout_ms": 30_000}
@@ -58,10 +62,15 @@ async def _loaded(stage: Stage, settings: Settings, per_second: int) -> AsyncIte
     load, stop = Load(settings, stage.rng, _SUBJECTS), asyncio.Event()
 
     async def go_on() -> None:
-        while not stop.is_set():
-            await send(load, per_second)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1.0)
+        # One producer for all of it: a new one could not begin while the broker is away.
+        async with AIOKafkaProducer(**settings.kafka_client_options(), enable_idempotence=True) as producer:
+            sent: list[Any] = []
+            while not stop.is_set():
+                sent += await append(producer, load.some(per_second // 5))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 0.2)
+            for future in sent:
+                await future
 
     going = asyncio.create_task(go_on())
     try:
@@ -183,18 +192,20 @@ async def timed_out(stage: Stage) -> Outcome:
         folder.mkdir()
         # The session outlives the sleep: nobody else fences it.
         settings = await new_road(
-            far.server.bootstrap, folder, transaction_timeout_ms=1000, session_timeout_ms=30_000, batch_records=20
+            far.server.bootstrap, folder, transaction_timeout_ms=2000, session_timeout_ms=45_000, batch_records=20
         )
         worker = stage.start(settings, again=True)
         await took_over(worker, settings.partitions)
-        for _ in range(times):
-            begun = worker.lives
-            async with _loaded(stage, settings, per_second=3000):
-                await _freeze_in_transaction(stage, far, settings, worker)
-                await asyncio.sleep(3)
-                worker.wake()
-                await asyncio.sleep(1)
-            fenced += worker.lives > begun
+        async with open_ends(settings) as hanging:
+            for _ in range(times):
+                begun = worker.lives
+                async with _loaded(stage, settings, per_second=500):
+                    await _freeze_in_transaction(stage, hanging, worker)
+                    await until(lambda: _closed(hanging), 60, "the broker's end of the transaction")
+                    worker.wake()
+                    await asyncio.sleep(1)
+                fenced += worker.lives > begun
+                await took_over(worker, settings.partitions * worker.lives)
         report = await verify(settings)
         assert "Traceback" not in worker.said, worker.said
         assert worker.said.count("was fenced") >= 1, worker.said
@@ -203,17 +214,19 @@ async def timed_out(stage: Stage) -> Outcome:
     return Outcome(records, times, f"{fenced} of {times} transactions timed out; {report.words}")
 
 
-async def _freeze_in_transaction(stage: Stage, far: Far, settings: Settings, worker: Actor) -> None:
+async def _freeze_in_transaction(stage: Stage, hanging: Hanging, worker: Actor) -> None:
     """SIGSTOP, and again where it hit no open transaction."""
-    from tests.faults.markers import hanging
-
-    for _ in range(200):
+    for _ in range(300):
         await asyncio.sleep(stage.rng.uniform(0.0, 0.05))
         worker.freeze()
-        if await hanging(settings):
+        if await hanging():
             return
         worker.wake()
     raise AssertionError("no moment was hit in which a transaction was open")
+
+
+async def _closed(hanging: Hanging) -> bool:
+    return not await hanging()
 
 
 SCENARIOS: dict[str, Scenario] = {

@@ -109,7 +109,7 @@ class Site:
         async def said() -> bool:
             return (store or self.store).said.count(words) >= times
 
-        await until(said, 120, f"the store's {words!r}")
+        await until(said, 400, f"the store's {words!r}")
 
     async def until_judged(self) -> None:
         """Until the outputs are exact, ClickHouse aside."""

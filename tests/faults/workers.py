@@ -20,7 +20,9 @@ from tests.faults.stage import Actor, Outcome, Scenario, Stage
 from tests.faults.verifier import verify
 from tests.live.harness import until
 
-SESSION_MS = 2000
+SESSION_MS = 4000
+BATCH_RECORDS = 500
+"""A worker sends no heartbeat while its core works on what was fetched: short sessions want small batches."""
 TAKING_OVER = ("in_sweep", "after_sweep", "restoring")
 _LIFE_S = 20.0
 
@@ -28,7 +30,8 @@ _LIFE_S = 20.0
 async def town(stage: Stage, subjects: int = 20_000, *, crc32: bool = False, **changes: Any) -> tuple[Settings, Load]:
     """Topics of its own and a load for them."""
     subjects = stage.scaled(subjects, least=200)
-    changes = {"partitions": 4, "session_timeout_ms": SESSION_MS, "start_timeout_ms": 30_000, **changes}
+    short = {"session_timeout_ms": SESSION_MS, "batch_records": BATCH_RECORDS, "start_timeout_ms": 30_000}
+    changes = {"partitions": 4, **short, **changes}
     # A header of an hour ago must count.
     settings = await stage.road(policy(subjects, accept_late="24h" if crc32 else "2h"), **changes)
     return settings, Load(settings, stage.rng, subjects, crc32=crc32)
@@ -47,8 +50,8 @@ async def kill_random(stage: Stage) -> Outcome:
     store = stage.start(settings, "stepwatch.cli.main store")
     filling = asyncio.create_task(send(load, count))
     kills = 0
-    for _ in range(stage.scaled(24, least=2)):
-        await asyncio.sleep(stage.rng.uniform(0.5, 6.0))
+    for _ in range(stage.scaled(20, least=2)):
+        await asyncio.sleep(stage.rng.uniform(1.0, 9.0))
         await stage.rng.choice([*crew, *crew, store]).kill()
         kills += 1
     await filling

@@ -11,7 +11,7 @@ from typing import Any
 
 from stepwatch.agents.correlate import main
 from stepwatch.agents.settings import Settings
-from stepwatch.streams import correlator, intake, settling
+from stepwatch.streams import intake, settling
 
 
 def break_the_core() -> None:
@@ -28,7 +28,7 @@ def break_the_core() -> None:
             raise LookupError(f"no words for {action.id}")
         return judged_row(action, *rest)
 
-    correlator.intake.accept = accept_or_raise  # type: ignore[attr-defined]
+    intake.accept = accept_or_raise
     settling.judged_row = row_or_raise
 
 

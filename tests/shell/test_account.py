@@ -193,7 +193,7 @@ def _records_to_delete(below: int) -> Any:
 
 def test_the_account_beside_running_workers_is_exact_at_every_moment(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
-        settings = await new_road(kafka, tmp_path)
+        settings = await new_road(kafka, tmp_path, session_timeout_ms=10_000)
         workers = [Role(settings, tmp_path / f"worker-{n}", "correlate") for n in range(2)]
         town = Town(3, now_us())
         totals: set[int] = set()
@@ -204,7 +204,7 @@ def test_the_account_beside_running_workers_is_exact_at_every_moment(kafka: str,
             totals.add(sum(one.tally.records for one in accounts))
 
         async def load() -> None:
-            await play(settings, town, 400)
+            await play(settings, town, 200)
             await misplace(settings, town, 20)
 
         rounds = 0
@@ -239,15 +239,16 @@ def revived(settings: Settings, worker: Role) -> Role:
 
 
 async def misplace(settings: Settings, town: Town, count: int) -> None:
-    """Send events to a partition where they do not belong."""
+    """Send actions, each of a subject of its own, to a partition where they do not belong."""
     async with AIOKafkaProducer(**settings.kafka_client_options()) as producer:
         for _ in range(count):
-            town.count += 1
+            subject = f"guest-{town.count}"
             body = town._event(
-                "stepwatch.action.performed", "user-5", "/app", {"action": "payments.payout.approve", "session": "s"}
+                "stepwatch.action.performed", subject, "/app", {"action": "payments.payout.approve", "session": "s"}
             )
-            away = (partition_of(b"acme/user-5", settings.partitions) + 1) % settings.partitions
-            await producer.send_and_wait(settings.topics.actions, body, b"acme/user-5", away)
+            key = f"acme/{subject}".encode()
+            away = (partition_of(key, settings.partitions) + 1) % settings.partitions
+            await producer.send_and_wait(settings.topics.actions, body, key, away)
 
 
 def test_an_action_whose_grace_has_not_ended_waits_and_is_counted_as_audit_by_the_worker(

@@ -153,7 +153,7 @@ def test_a_state_that_lost_its_end_is_refused_since_the_outputs_name_what_it_has
         await counts(accepted)
         # It was decided, and need not be again while those records are read.
         await counts(await own(settings))
-        assert json.loads((await whole_records(settings))[-1]) == {topic: 9, other: 4}
+        assert json.loads((await whole_records(settings))[-1]) == {"told": {topic: 9, other: 4}}
 
     asyncio.run(story())
 
@@ -185,7 +185,28 @@ def test_an_input_that_was_recreated_and_has_grown_past_the_position_is_refused(
         words = await refused(settings)
         assert f"{topic}-0: record 9 was read, but one of a later time lies there now" in words
         assert words.endswith(f"STEPWATCH_ACCEPT_LOSS={topic}-0@0")
-        assert (await own(accepting(settings, words))).starts[topic] == 0
+        await counts(await own(accepting(settings, words)))
+        # It was decided, though nothing was read since.
+        assert (await own(settings)).starts[topic] == 0
+
+    asyncio.run(story())
+
+
+def test_records_that_retention_deleted_are_decided_on_once(kafka: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        settings = await settings_with_records(kafka, tmp_path)
+        topic = settings.topics.actions
+        first = await own(settings)
+        await process(settings, first, topic)
+        await counts(first)
+        await produce(settings, topic, 0, RECORDS)
+        await delete_before(settings, topic, 13)
+        await counts(await own(accepting(settings, await refused(settings))))
+        again = await own(settings)
+        assert again.starts[topic] == 13
+        await counts(again)
+        await delete_before(settings, topic, 15)
+        assert (await refused(settings)).endswith(f"STEPWATCH_ACCEPT_LOSS={topic}-0@15")
 
     asyncio.run(story())
 

@@ -17,7 +17,7 @@ from mode.supervisors import CrashingSupervisor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stepwatch.agents import metrics as role_metrics
-from stepwatch.agents.clients import in_words
+from stepwatch.agents.clients import failed
 from stepwatch.agents.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, PortTaken, RoleError
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import FRAMEWORK, get_logger
@@ -173,7 +173,7 @@ def _exit_status(app: RoleApp, failure: BaseException) -> int:
             f"set STEPWATCH_{app.role.upper()}_WEB_PORT to a free port, or to 0 to do without"
         )
     if isinstance(failure, KafkaError):
-        failure = in_words(app.settings, failure)
+        failure = failed(app.settings, failure)
     if isinstance(failure, RoleError):
         log.error(str(failure), role=app.role, code=failure.code, retriable=failure.retriable)
         return failure.exit_status

@@ -19,9 +19,10 @@ from aiokafka.errors import (
     NodeNotReadyError,
     RequestTimedOutError,
     TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
 )
 
-from stepwatch.agents.errors import KafkaAway, KafkaRefused
+from stepwatch.agents.errors import KafkaAway, KafkaFailed, KafkaRefused, RoleError
 from stepwatch.agents.logs import get_logger
 from stepwatch.agents.refusals import NO_RIGHT, find_refusal, no_right
 from stepwatch.agents.settings import Settings
@@ -54,13 +55,26 @@ async def open_reader(settings: Settings, partitions: Sequence[Any], **options: 
     try:
         # Of a topic that we may not see it would wait for the leader until its time is up, and say only that.
         for topic in {tp.topic for tp in partitions}:
-            await reader._client._wait_on_metadata(topic)
+            await _until_known(settings, reader, topic)
     except BaseException as error:
         await close_client(reader)
         if isinstance(error, TopicAuthorizationFailedError):
             raise no_right(settings, error, "Read") from error
         raise
     return reader
+
+
+async def _until_known(settings: Settings, reader: AIOKafkaConsumer, topic: str) -> None:
+    """Wait until the broker tells of a topic: one that has just come up has not heard of any yet."""
+    give_up = time.monotonic() + settings.start_timeout_ms / 1000
+    while True:
+        try:
+            await reader._client._wait_on_metadata(topic)
+            return
+        except UnknownTopicOrPartitionError:
+            if time.monotonic() >= give_up:
+                raise
+        await asyncio.sleep(_RETRY_S)
 
 
 async def read_one(settings: Settings, topic: str, partition: int, offset: int) -> Any:
@@ -163,6 +177,16 @@ def in_words(settings: Settings, error: BaseException, right: str = "") -> BaseE
     if isinstance(error, _AWAY):
         return away(settings, error)
     return error
+
+
+def failed(settings: Settings, error: KafkaError) -> RoleError:
+    """What ends a role whose client failed, in words whatever it was."""
+    if isinstance(said := in_words(settings, error), RoleError):
+        return said
+    return KafkaFailed(
+        f"Kafka at {settings.kafka_bootstrap} did not do what was asked ({_words(error)}): this worker starts again; "
+        "if that does not help, read the broker's log and run `stepwatch topics`"
+    )
 
 
 def _words(error: BaseException) -> str:

@@ -38,6 +38,12 @@ class KafkaAway(RoleError):
     exit_status = EXIT_AWAY
 
 
+class KafkaFailed(RoleError):
+    """A broker answered with an error that is none of the others."""
+
+    code = "kafka_failed"
+
+
 class KafkaRefused(RoleError):
     """A broker answered, and refused us: TLS, password or permission."""
 

@@ -47,13 +47,29 @@ class _Row(msgspec.Struct):
     kafka_offset: int
 
 
+class Known(msgspec.Struct, omit_defaults=True):
+    """What the state's first record remembers of decisions, so that nobody is asked twice.
+
+    Attributes:
+        told: below these offsets the outputs may name what the state has not read.
+        begins: up to these offsets the records of an input are lost.
+    """
+
+    told: Offsets = {}
+    begins: Offsets = {}
+
+    def encode(self) -> bytes:
+        """As the value of WHOLE_KEY."""
+        return msgspec.json.encode(self)
+
+
 _decode_row = msgspec.json.Decoder(_Row).decode
-_decode_whole = msgspec.json.Decoder(Offsets).decode
+_decode_known = msgspec.json.Decoder(Known).decode
 
 
 async def check_state(
     settings: Settings, partition: int, restored: dict[bytes, bytes], told: Mapping[str, int]
-) -> Offsets | None:
+) -> Known | None:
     """Refuse where a part of the state is gone.
 
     Args:
@@ -63,17 +79,16 @@ async def check_state(
         told: what `read_told` found.
 
     Returns:
-        The offsets below which it is known that the outputs are ahead of the state; None where the state is to be
-        begun anew, and what was restored forgotten.
+        What was decided before; None where the state is to be begun anew, and what was restored forgotten.
 
     Raises:
         TakeoverRefused: with the decision to take.
     """
     whole = restored.pop(WHOLE_KEY, None)
     if whole is not None:
-        return _decode_whole(whole)
+        return _decode_known(whole)
     if any(value.startswith(_FIRST_VERSION) for value in restored.values()):
-        return {}
+        return Known()
     read = {} if restored else await _group_offsets(settings, partition)
     for topic, offset in told.items():
         read[topic] = max(offset, read.get(topic, 0))
@@ -107,8 +122,8 @@ async def read_told(settings: Settings, partition: int, reader: AIOKafkaConsumer
 
 
 def check_end(
-    settings: Settings, partition: int, positions: Mapping[str, int], told: Mapping[str, int], known: Mapping[str, int]
-) -> Offsets:
+    settings: Settings, partition: int, positions: Mapping[str, int], told: Mapping[str, int], known: Known
+) -> None:
     """Refuse where the outputs are ahead of the positions: the state has lost its end.
 
     Args:
@@ -116,15 +131,14 @@ def check_end(
         partition: of every topic.
         positions: that the state holds.
         told: what `read_told` found.
-        known: offsets below which that was accepted.
-
-    Returns:
-        `known`, with what is accepted now.
+        known: what was decided before; what is accepted now comes on top.
 
     Raises:
         TakeoverRefused: with the decision to take.
     """
-    ahead = {topic: end for topic, end in told.items() if end > max(positions.get(topic, 0), known.get(topic, 0))}
+    ahead = {topic: end for topic, end in told.items() if end > max(positions.get(topic, 0), known.told.get(topic, 0))}
+    if not ahead:
+        return
     tokens = [f"{topic}-{partition}@{positions.get(topic, 0)}" for topic in sorted(ahead)]
     if not all(settings.accepts_loss(token) for token in tokens):
         raise TakeoverRefused(
@@ -137,15 +151,21 @@ def check_end(
             + ". Bring it back, or read those records again (their rows come once more) by starting once with "
             + _decision(tokens)
         )
-    if ahead:
-        log.warning("reading again what the outputs already name", partition=partition, **ahead)
-    return {**known, **ahead}
+    log.warning("reading again what the outputs already name", partition=partition, **ahead)
+    known.told = {**known.told, **ahead}
 
 
 async def find_starts(
-    settings: Settings, partition: int, correlator: CorrelatorLike, reader: AIOKafkaConsumer
+    settings: Settings, partition: int, correlator: CorrelatorLike, reader: AIOKafkaConsumer, known: Known
 ) -> tuple[Offsets, list[str]]:
     """Where to begin reading each input, and the inputs whose restored position must be forgotten.
+
+    Args:
+        settings: with the losses that were accepted.
+        partition: of every topic.
+        correlator: restored.
+        reader: of every topic.
+        known: what was decided before; what is accepted now comes on top.
 
     Raises:
         TakeoverRefused: an input does not hold what is to be read next.
@@ -162,8 +182,9 @@ async def find_starts(
         if position > end:
             _require_restart(settings, tp, begin, f"the next record to read is {position}, but the log ends at {end}")
             forgotten.append(tp.topic)
-        elif position < begin:
+        elif max(position, known.begins.get(tp.topic, 0)) < begin:
             _require_gap(settings, tp, position, begin)
+            known.begins = {**known.begins, tp.topic: begin}
         elif times.get(tp.topic, 0) > correlator.log_times.get(tp.topic, math.inf):
             _require_restart(
                 settings, tp, begin, f"record {position - 1} was read, but one of a later time lies there now"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from stepwatch.agents import metrics
 from stepwatch.agents.clients import close_client, in_words, open_reader
 from stepwatch.agents.errors import SweepFailed, TakeoverRefused
 from stepwatch.agents.logs import get_logger
-from stepwatch.agents.losses import WHOLE_KEY, check_end, check_state, find_starts, read_told
+from stepwatch.agents.losses import WHOLE_KEY, Known, check_end, check_state, find_starts, read_told
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.task import CorrelatorLike
 from stepwatch.agents.transaction import Transaction
@@ -87,24 +86,25 @@ async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
             found = restored.get(WHOLE_KEY)
             told = await read_told(settings, partition, committed)
             known = await check_state(settings, partition, restored, told)
-            state = Effects()
+            decided = Effects()
             if known is None:
-                state.state = [(key, None) for key in restored]
-                restored, known = {}, told
+                decided.state = [(key, None) for key in restored]
+                restored, known = {}, Known(told)
             correlator = build(partition, restored.items())
-            starts, forgotten = await find_starts(settings, partition, correlator, committed)
+            starts, forgotten = await find_starts(settings, partition, correlator, committed, known)
             for topic in forgotten:
-                del restored[POSITION_KEY + topic.encode()]
-                # Of the topic that was there before.
-                known = {**known, topic: told.get(topic, 0)}
+                del restored[key := POSITION_KEY + topic.encode()]
+                decided.state.append((key, None))
+                # The outputs name records of the topic that was there before.
+                known.told = {**known.told, topic: told.get(topic, 0)}
             if forgotten:
                 correlator = build(partition, restored.items())
-            known = check_end(settings, partition, correlator.positions, told, known)
-            if (whole := json.dumps(known).encode()) != found:
-                state.state.append((WHOLE_KEY, whole))
-                await transaction.commit(state)
+            check_end(settings, partition, correlator.positions, told, known)
+            if known.encode() != found or decided.state:
+                decided.state.append((WHOLE_KEY, known.encode()))
+                await transaction.commit(decided)
         except KafkaError as error:
-            raise in_words(settings, error) from error
+            raise in_words(settings, error, "Read") from error
         except StateError as error:
             raise TakeoverRefused(f"{settings.topics.state}-{partition}: {error}") from error
         finally:

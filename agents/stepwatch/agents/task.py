@@ -192,6 +192,8 @@ class PartitionTask:
             self.pulse.read(batch.topic, at_end=batch.at_end)
             self._measure_lag(batch)
             count += len(batch.records)
+            # The group's heartbeats run on this loop: a round of 20,000 records takes seconds on a busy machine.
+            await asyncio.sleep(0)
         if effects.moves:
             await self._send_moves(effects.moves)
         await self._commit(effects, count)

@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
-from pydantic import ValidationError
-
-from stepwatch.schemas import cloudevents
-from stepwatch.schemas.responses import Response
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
 from stepwatch.streams import accounting, intake, state
 from stepwatch.streams.anchors import weigh_sources
-from stepwatch.streams.copies import Seen
-from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode
-from stepwatch.streams.effects import DeadLetter, Effects
+from stepwatch.streams.decode import Fault
+from stepwatch.streams.effects import Effects
 from stepwatch.streams.failing import EventFailed
 from stepwatch.streams.forgetting import forget_alerts, forget_items
-from stepwatch.streams.limits import ERROR_CHARS_MAX, MOVES_MAX, TYPE_CHARS_MAX
 from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns.source_silence import next_silence_us
-from stepwatch.streams.routing import Router, first_arrival
-from stepwatch.streams.rows import Coordinates, plain_rest
+from stepwatch.streams.reading import BUG, InputRecord, Reading
+from stepwatch.streams.rows import plain_rest
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.settling import settle, settle_alerts
-from stepwatch.streams.waiting import SubjectKey
 
-PULSE_SOURCE = "stepwatch"
-BUG = "bug"
-NAMED_ERRORS = ("conflict", "misrouted", BUG)
 NOTHING_CONDEMNED: Mapping[int, str] = {}
-
-
-class InputRecord(Protocol):
-    """A record of an input as the Kafka client gives it; `timestamp` is its append time in milliseconds."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 class Correlator:
@@ -73,7 +47,7 @@ class Correlator:
         self.topics = topics
         self.known = Partition(sets)
         self.logs = state.restore(self.known, restored)
-        self._router = Router(partitions)
+        self._reading = Reading(self.known, partition, partitions, topics)
         self._note_log_times()
 
     @property
@@ -153,7 +127,7 @@ class Correlator:
         known.effects, known.decided_at, known.writes = Effects(), format_time(now_us), {}
         let_go = intake.let_go(known, topic, record.offset)
         if let_go is not None:
-            self._dead_letter(topic, record, let_go, BUG, Fault("", why))
+            self._reading.dead_letter(topic, record, let_go, BUG, Fault("", why))
             self.logs[topic].became(accounting.AUDIT, -1)
             self.logs[topic].became(accounting.DEAD_LETTER)
             settle_alerts(known, now_us)
@@ -193,13 +167,13 @@ class Correlator:
         log = self.logs.get(topic)
         if log is None:
             log = self.logs[topic] = LogTime(records[0].offset if records else 0)
-        read = self._respond if topic == self.topics.responses else self._read
+        read = self._reading.respond if topic == self.topics.responses else self._reading.read
         account = log.account
         new = [record for record in records if record.offset >= log.next_offset]
         for record in new:
             arrival_us = log.read(record.offset, record.timestamp * 1000)
             if condemned and record.offset in condemned:
-                became = self._dead_letter(topic, record, arrival_us, BUG, Fault("", condemned[record.offset]))
+                became = self._reading.dead_letter(topic, record, arrival_us, BUG, Fault("", condemned[record.offset]))
             else:
                 try:
                     became = read(topic, record, arrival_us)
@@ -209,84 +183,3 @@ class Correlator:
         if new:
             self.known.effects.count("records_in", len(new))
         return log
-
-    def _read(self, topic: str, record: InputRecord, arrival_us: int) -> str:
-        """Read one record; returns what became of it (`accounting`)."""
-        known = self.known
-        is_action = topic == self.topics.actions
-        if not is_action and known.first_log_us is None:
-            known.first_log_us = arrival_us
-            state.save_first_log(known.writes, arrival_us)
-        value = record.value or b""
-        if record.headers and cloudevents.is_binary(record.headers):
-            try:
-                value = cloudevents.to_structured(value, record.headers)
-            except ValueError as error:
-                return self._dead_letter(topic, record, arrival_us, "unreadable", Fault("json", str(error)))
-        if record.headers:
-            arrival_us = first_arrival(record.headers, arrival_us, known.sets.accept_late_max_us)
-        outcome = decode(value, arrival_us, ACTION if is_action else AUTHENTICATION)
-        if isinstance(outcome, Event):
-            return self._accept(topic, record, outcome)
-        if isinstance(outcome, Heartbeat):
-            known.effects.count("heartbeats")
-            if outcome.source != PULSE_SOURCE:
-                intake.hear(known, outcome)
-            return accounting.HEARTBEAT
-        if isinstance(outcome, Skipped):
-            known.effects.count(f"skipped.{outcome.type[:TYPE_CHARS_MAX]}")
-            return accounting.SKIPPED
-        return self._dead_letter(topic, record, arrival_us, "invalid", outcome)
-
-    def _accept(self, topic: str, record: InputRecord, event: Event) -> str:
-        known = self.known
-        subject = (event.tenant, known.sets.at(event.time_us).canonical(event.tenant, event.subject))
-        if self._router.partition_of(subject) != self.partition:
-            return self._move(topic, record, event.arrival_us, subject)
-        what = intake.accept(known, event, subject, Coordinates(topic, self.partition, record.offset))
-        if what is Seen.COPY:
-            known.effects.count("copies")
-            return accounting.DUPLICATE
-        if what is Seen.CONFLICT:
-            fault = Fault("id", f"{event.id!r} of {event.source} was seen with another body")
-            return self._dead_letter(topic, record, event.arrival_us, "conflict", fault)
-        return accounting.AUDIT if event.family == ACTION else accounting.EVIDENCE
-
-    def _move(self, topic: str, record: InputRecord, arrival_us: int, subject: SubjectKey) -> str:
-        move = self._router.move(topic, subject, record.value, record.headers, arrival_us)
-        if move is None:
-            fault = Fault("subject", f"{subject[0]}/{subject[1]} belongs elsewhere, and it was moved {MOVES_MAX} times")
-            return self._dead_letter(topic, record, arrival_us, "misrouted", fault)
-        self.known.effects.moves.append(move)
-        self.known.effects.count("moved")
-        return accounting.MOVED
-
-    def _respond(self, topic: str, record: InputRecord, arrival_us: int) -> str:
-        try:
-            response = Response.model_validate_json(record.value or b"")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "json"
-            return self._dead_letter(topic, record, arrival_us, "invalid", Fault(field, first["msg"]))
-        done = self.known.alerting.respond(response)
-        self.known.effects.count("responses.applied" if done else "responses.without_effect")
-        return accounting.RESPONSE
-
-    def _dead_letter(self, topic: str, record: InputRecord, arrival_us: int, error: str, fault: Fault) -> str:
-        effects = self.known.effects
-        effects.count(f"dead_letters.{error}")
-        # The two that the contract names are said by that name; every other fault names its field.
-        said = error if error in NAMED_ERRORS else f"{fault.field}: {fault.message}"
-        headers = {
-            "error": said[:ERROR_CHARS_MAX],
-            "field": fault.field,
-            "topic": topic,
-            "partition": str(self.partition),
-            "offset": str(record.offset),
-            "time": format_time(arrival_us),
-        }
-        if error == BUG:
-            headers["detail"] = fault.message[:ERROR_CHARS_MAX]
-        encoded = [(name, text.encode(errors="replace")) for name, text in headers.items()]
-        effects.dead_letters.append(DeadLetter(record.key, record.value, encoded))
-        return accounting.DEAD_LETTER
