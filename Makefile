@@ -11,7 +11,7 @@ PYTHON := $(shell for p in $(CANDIDATES); do \
 endif
 TESTS ?=
 
-.PHONY: help demo test check format bench faults clean
+.PHONY: help demo test check format bench faults soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make format  put the code into the one format'
 	@echo 'make bench   how fast one worker is beside a bare loop, and where the time goes'
 	@echo 'make faults  kill, freeze and starve everything for half an hour, and show that every record counts once'
+	@echo 'make soak    twenty minutes at a steady rate: are memory, descriptors and latency flat?'
 	@echo 'make clean   remove the virtual environment and all caches (not the data folder)'
 
 demo: $(VENV)/.installed-all
@@ -43,6 +44,9 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.bench
+
+soak: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.faults.soak $(SOAK)
 
 faults: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.faults $(FAULTS)

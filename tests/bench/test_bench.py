@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stepwatch.streams.decode import ACTION
+from tests.bench import busy
 from tests.bench.__main__ import run_rounds
 from tests.bench.data import events, ticks
 from tests.bench.report import print_report
@@ -50,3 +51,9 @@ def test_a_small_run_gives_every_action_exactly_one_verdict_which_is_that_of_rep
     assert only.checked.verdicts["verified"] > only.checked.verdicts["unverified"] > 0
     print_report(count, stages, [only])
     assert "start to first verdict" in capsys.readouterr().out
+
+
+def test_a_busy_subject_is_judged_whatever_it_does() -> None:
+    for kind in busy.KINDS:
+        line = busy.run(kind, 400)
+        assert "unverified" in line if kind != "proved" else "'verified'" in line

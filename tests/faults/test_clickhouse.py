@@ -44,8 +44,8 @@ async def everything(stage: Stage) -> Outcome:
     async with site(stage) as it:
         await flap(it, REFUSALS + REPLIES_LOST, 2)
         await kill_server(it, 1)
-        await kill_store(it, 2)
-        return Outcome(await it.exact(), 3, "")
+        await kill_store(it, 1)
+        return Outcome(await it.exact(), 2, "")
 
 
 @pytest.mark.parametrize("scenarios", [[everything], [away, full], [silent, poison]])
@@ -117,7 +117,7 @@ def test_a_refused_question_is_repeated_as_it_was_typed(clickhouse: ClickHouseSe
         patch.setenv("STEPWATCH_CLICKHOUSE_USER", clickhouse.reader_user)
         patch.setenv("STEPWATCH_CLICKHOUSE_PASSWORD", clickhouse.reader_password)
         patch.setenv("STEPWATCH_CLICKHOUSE_DATABASE", clickhouse.database)
-        for query in ("select 1 from", "select 1 frm x y", "selec 1", "select (1"):
+        for query in ("select 1 from", "select (1"):
             done = sql(clickhouse.url, query)
             assert done.returncode == 2, done
             assert "JSONCompact" not in done.stderr, done.stderr

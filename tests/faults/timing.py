@@ -11,13 +11,13 @@ _HOUR_MS = 3_600_000
 
 
 async def much_evidence(stage: Stage) -> Outcome:
-    """A day in which authentications are twenty times as many as actions."""
-    return await backlog(stage, more_actions=0, more_authentications=60_000)
+    """A day in which authentications are some twelve times as many as actions."""
+    return await backlog(stage, more_actions=0, more_authentications=40_000)
 
 
 async def much_acting(stage: Stage) -> Outcome:
     """A day in which actions are ten times as many as authentications."""
-    return await backlog(stage, more_actions=60_000, more_authentications=0)
+    return await backlog(stage, more_actions=40_000, more_authentications=0)
 
 
 async def uneven(stage: Stage) -> Outcome:

@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from stepwatch.agents.account import account
-from stepwatch.agents.dead_letters import DeadLetters, Letter
+from stepwatch.agents.dead_letters import DeadLetters, Letter, Wanted
 from stepwatch.agents.settings import Settings
 from stepwatch.cli.letters import put_back
 from stepwatch.schemas import events as ev
@@ -22,15 +22,15 @@ from stepwatch.schemas.times import format_time
 from stepwatch.streams.decode import ACTION, AUTHENTICATION
 from stepwatch.streams.replay import replay
 from tests.cli.console import Finished, run
+from tests.faults.expected import Where
 from tests.faults.verifier import verify
-from tests.live.harness import until
+from tests.live.harness import Worker, until
 from tests.live.poison import ACTIONS, TENANT, Kitchen, Poison
 from tests.live.road import Role, Town, audited, inputs, new_road, now_us, sets_of, verdicts_of
 
 pytestmark = pytest.mark.live
 RECORDS = 6000
 SEED = int(os.environ.get("STEPWATCH_POISON_SEED", "11"))
-Where = tuple[str, int, int]
 
 
 class Sent(NamedTuple):
@@ -74,7 +74,7 @@ async def send_bad(settings: Settings, producer: AIOKafkaProducer, poison: Poiso
     if poison.elsewhere:
         partition = (partition + 1) % settings.partitions
     at = await producer.send_and_wait(topic, poison.value, poison.key, partition, headers=poison.headers)
-    return Sent(poison, (topic, partition, at.offset))
+    return Sent(poison, Where(topic, partition, at.offset))
 
 
 def first_of_conflict(settings: Settings) -> Poison:
@@ -88,7 +88,7 @@ async def letters(settings: Settings) -> list[Letter]:
 
 
 def where_from(letter: Letter) -> Where:
-    return (letter.topic, letter.from_partition, letter.from_offset)
+    return Where(letter.topic, letter.from_partition, letter.from_offset)
 
 
 async def expected_of_good(settings: Settings, bad: set[Where]) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -199,6 +199,54 @@ async def _come_back(settings: Settings, sent: list[Sent], by_where: dict[Where,
     said_of = Counter(said_verdict[0] for said_verdict in (await verdicts(settings, of_poison=True)).values())
     assert set(said_of) == {"unverified"}
     return actions
+
+
+def test_an_event_on_which_the_core_fails_pages_and_is_judged_once_a_repaired_version_runs(
+    kafka: str, tmp_path: Path
+) -> None:
+    ids = ["fine-1", "boom-1", "late-boom-1", "fine-2"]
+
+    async def story() -> None:
+        settings = await new_road(kafka, tmp_path, notify_web_port=0)
+        broken = Worker(settings, tmp_path / "broken", "tests.live.bugged")
+        notify = Role(settings, tmp_path / "notify", "notify")
+        kitchen = Kitchen(now_us())
+        async with AIOKafkaProducer(**settings.kafka_client_options()) as producer:
+            await send_sign_of_life(settings, producer)
+            for name in ids:
+                value = kitchen.right(name, subject="alice")
+                key = f"{TENANT}/alice".encode()
+                at = partition_of(key, settings.partitions)
+                await producer.send_and_wait(settings.topics.actions, value, key, at)
+
+        async def paged() -> bool:
+            return len(await judged()) == 2 and notify.said.count("which was NOT judged") == 2
+
+        async def judged() -> set[str]:
+            return {row["action_id"] for row in await audited(settings)}
+
+        await until(paged, 90, "two verdicts and two pages")
+        assert await judged() == {"fine-1", "fine-2"}
+        assert f"{TENANT}/alice: a fault of ours on an event, which was NOT judged: ZeroDivisionError" in notify.said
+        assert broken.stop() == 0, broken.said
+        repaired = Role(settings, tmp_path / "repaired", "correlate")
+        said: list[str] = []
+        for _ in range(2):
+            told = await put_back(settings, Wanted(error="bug"), None, dry_run=False, tell=said.append)
+            assert (told.sent, told.still_wrong) == (2, 0), said
+
+        async def all_judged() -> bool:
+            return await judged() == set(ids)
+
+        await until(all_judged, 90, "the verdicts of those that were put back")
+        bugs = {where_from(letter) for letter in await letters(settings)}
+        report = await verify(settings, bugs=bugs)
+        assert (report.classes["dead_letter"], report.classes["duplicate"]) == (2, 2)
+        assert [one.problems for one in await account(settings) if one.problems] == []
+        assert (repaired.stop(), notify.stop()) == (0, 0)
+        assert notify.said.count("which was NOT judged") == 2
+
+    asyncio.run(story())
 
 
 def command(settings: Settings, tmp_path: Path, *words: str, stdin: bytes | None = None) -> Finished:

@@ -85,16 +85,11 @@ def test_an_output_with_the_workers_own_times_is_repaired_by_the_command_and_kee
         await create_topics(settings)
         audit = settings.topics.audit
         admin = await open_admin(settings)
-        await admin.alter_configs(
-            [
-                ConfigResource(
-                    ConfigResourceType.TOPIC,
-                    audit,
-                    {"message.timestamp.type": "CreateTime", "max.message.bytes": str(ROW_BYTES_MAX)},
-                )
-            ]
-        )
+        stamped = {"message.timestamp.type": "CreateTime", "max.message.bytes": str(ROW_BYTES_MAX)}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, audit, stamped)])
         await close_client(admin)
+        while (await config_of(settings, audit))["message.timestamp.type"] != "CreateTime":
+            await asyncio.sleep(0.05)
         await require_topics(settings)
         [problem] = await check_topics(settings)
         assert "message.timestamp.type is CreateTime, should be LogAppendTime" in str(problem)

@@ -22,7 +22,7 @@ from stepwatch.agents.clients import close_client, in_words, open_reader
 from stepwatch.agents.dead_letters import BUG, letter_of
 from stepwatch.agents.errors import TakeoverRefused
 from stepwatch.agents.policies import read_sets
-from stepwatch.agents.reading import FETCH_BYTES, partition_count, read_until
+from stepwatch.agents.reading import FETCH_BYTES, FETCH_MS, partition_count, read_until
 from stepwatch.agents.settings import Settings
 from stepwatch.streams.accounting import AUDIT, DEAD_LETTER, EVIDENCE, KINDS
 from stepwatch.streams.facts import Action
@@ -112,7 +112,9 @@ class _Accountant:
     async def run(self) -> list[Account]:
         names = (*self._topics.inputs, *self._outputs, self._topics.state)
         tps = [TopicPartition(name, number) for name in names for number in range(self._partitions)]
-        self._reader = await open_reader(self._settings, tps, max_partition_fetch_bytes=FETCH_BYTES)
+        self._reader = await open_reader(
+            self._settings, tps, max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=FETCH_MS
+        )
         try:
             hanging = await self._take_ends(tps)
             accounts = []

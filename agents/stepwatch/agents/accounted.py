@@ -119,11 +119,14 @@ class Tally:
         """
         if not self.begin <= offset < self.position:
             return
-        before, code = self._codes[offset - self.begin], _LET_GO if let_go else _TOLD[what]
-        if before and not (let_go and before in _ORIGINALS[:2]):
-            self.doubled.add(offset)
+        before = self._codes[offset - self.begin]
+        if not before:
+            self._codes[offset - self.begin] = _TOLD[what]
+        elif let_go and before in (_TOLD[AUDIT], _TOLD[EVIDENCE]):
+            # What was published of it stays published, so its copies are copies still.
+            self._codes[offset - self.begin] = _LET_GO
         else:
-            self._codes[offset - self.begin] = code
+            self.doubled.add(offset)
 
     def told(self, offset: int) -> str | None:
         """What the outputs tell of a record that was read; None: nothing."""

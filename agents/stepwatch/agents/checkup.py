@@ -23,8 +23,8 @@ from stepwatch.store.migrate import MigrationRefused, pending_migrations
 from stepwatch.store.tls import TlsRefused
 from stepwatch.streams.sets import PolicySets
 
-LOOK_S = 6.0
-"""How long a role's lag, or an open transaction, is looked at: a role notes its place every 5 s."""
+LOOK_S = 11.0
+"""How long a role's lag, or an open transaction, is looked at: a role notes its place every 5 s, a busy one later."""
 _NAMED_MAX = 5
 _CLICKHOUSE_S = 10
 _POLL_S = 0.1

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from stepwatch.agents.clients import close_client, in_words, open_reader
-from stepwatch.agents.reading import FETCH_BYTES, Record, partition_count, read_one, read_until
+from stepwatch.agents.reading import FETCH_BYTES, FETCH_MS, Record, partition_count, read_until, record_at
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.times import parse_time
 
@@ -144,7 +144,9 @@ class DeadLetters:
         topic = self._settings.topics.dead_letters
         self.partitions = await partition_count(self._settings, topic)
         self._tps = [TopicPartition(topic, number) for number in range(self.partitions)]
-        self._reader = await open_reader(self._settings, self._tps, max_partition_fetch_bytes=FETCH_BYTES)
+        self._reader = await open_reader(
+            self._settings, self._tps, max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=FETCH_MS
+        )
         return self
 
     async def __aexit__(self, *raised: object) -> None:
@@ -155,7 +157,7 @@ class DeadLetters:
         if partition >= self.partitions:
             return None
         try:
-            record = await read_one(self._reader, self._tps[partition], offset)
+            record = await record_at(self._reader, self._tps[partition], offset)
         except KafkaError as error:
             raise in_words(self._settings, error, "Read") from error
         return None if record is None else letter_of(record)

@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import get_logger
 from stepwatch.agents.settings import Settings
-from stepwatch.store.client import ANSWER_TIMEOUT_S, Trouble, timed_out, trouble_of, words_of
+from stepwatch.store.client import ANSWER_TIMEOUT_S, Trouble, name_of, timed_out, trouble_of, words_of
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -111,12 +111,17 @@ class Insisting:
 
     def _silent(self) -> str:
         return (
-            f"ClickHouse at {self._settings.clickhouse_url} is silent: no answer for {SILENT_S:.0f} s, "
-            f"{self.answer_s} s are granted; rows wait in Kafka and nothing is lost; see whether it is overloaded"
+            f"ClickHouse at {self._settings.clickhouse_url} is silent or slow: it was not done after {SILENT_S:.0f} s, "
+            f"and {self.answer_s} s are granted; rows wait in Kafka and nothing is lost; see whether it is overloaded"
         )
 
     def _words(self, trouble: Trouble, error: Exception) -> str:
         where = f"ClickHouse at {self._settings.clickhouse_url}"
+        if trouble is Trouble.AWAY and name_of(error):
+            return (
+                f"{where} cannot do it now ({words_of(error)}): rows wait in Kafka and nothing is lost; it is "
+                "asked again until it can"
+            )
         if trouble is Trouble.AWAY:
             return (
                 f"{where} is away ({words_of(error)}): rows wait in Kafka and nothing is lost; start it, or "

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from stepwatch.agents.clients import close_client, in_words, open_producer, open_reader
 from stepwatch.agents.dead_letters import CONFLICT, Letter
-from stepwatch.agents.reading import read_one
+from stepwatch.agents.reading import FETCH_MS, record_at
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.cloudevents import is_binary, to_structured
 from stepwatch.schemas.keys import partition_of, subject_key
@@ -165,7 +165,7 @@ class Sender:
         """Connect; errors as `open_producer`."""
         inputs = self._settings.topics.inputs
         self._inputs = [TopicPartition(topic, number) for topic in inputs for number in range(self._partitions)]
-        self._reader = await open_reader(self._settings, self._inputs, fetch_max_wait_ms=50)
+        self._reader = await open_reader(self._settings, self._inputs, fetch_max_wait_ms=FETCH_MS)
         try:
             self._producer = await open_producer(self._settings, max_request_size=_REQUEST_BYTES_MAX)
         except BaseException:
@@ -187,7 +187,7 @@ class Sender:
         if tp not in self._inputs:
             return None
         try:
-            record = await read_one(self._reader, tp, letter.from_offset)
+            record = await record_at(self._reader, tp, letter.from_offset)
         except KafkaError as error:
             raise in_words(self._settings, error) from error
         if record is None or record.value != letter.value or record.key != letter.key:

@@ -14,6 +14,8 @@ from stepwatch.agents.settings import Settings
 
 Record: TypeAlias = ConsumerRecord  # key and value are bytes or None
 FETCH_BYTES = 4 << 20
+FETCH_MS = 50
+"""How long a broker may hold back an answer: each partition that is read to its end costs one such wait."""
 _POLL_MS = 200
 _STUCK_S = 30.0
 
@@ -69,7 +71,7 @@ async def read_until(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -
     consumer.pause(tp)
 
 
-async def read_one(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> Record | None:
+async def record_at(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> Record | None:
     """The record at an offset; None where none is: a mark of a transaction, deleted, aborted or not yet written."""
     begin = (await consumer.beginning_offsets([tp]))[tp]
     end = (await consumer.end_offsets([tp]))[tp]

@@ -83,26 +83,7 @@ async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
         try:
             await _sweep(settings, transaction, committed)
             restored = await _restore(settings, partition, committed)
-            found = restored.get(WHOLE_KEY)
-            told = await read_told(settings, partition, committed)
-            known = await check_state(settings, partition, restored, told)
-            decided = Effects()
-            if known is None:
-                decided.state = [(key, None) for key in restored]
-                restored, known = {}, Known(told)
-            correlator = build(partition, restored.items())
-            starts, forgotten = await find_starts(settings, partition, correlator, committed, known)
-            for topic in forgotten:
-                del restored[key := POSITION_KEY + topic.encode()]
-                decided.state.append((key, None))
-                # The outputs name records of the topic that was there before.
-                known.told = {**known.told, topic: told.get(topic, 0)}
-            if forgotten:
-                correlator = build(partition, restored.items())
-            check_end(settings, partition, correlator.positions, told, known)
-            if known.encode() != found or decided.state:
-                decided.state.append((WHOLE_KEY, known.encode()))
-                await transaction.commit(decided)
+            correlator, starts = await _build_from(settings, transaction, committed, restored, build)
         except KafkaError as error:
             raise in_words(settings, error, "Read") from error
         except StateError as error:
@@ -116,6 +97,37 @@ async def take_over(settings: Settings, partition: int, build: Build) -> Owned:
     metrics.TAKEOVER_SECONDS.observe(seconds)
     log.info("took over", partition=partition, restored=len(restored), seconds=round(seconds, 3), **starts)
     return Owned(transaction, correlator, starts)
+
+
+async def _build_from(
+    settings: Settings,
+    transaction: Transaction,
+    committed: AIOKafkaConsumer,
+    restored: dict[bytes, bytes],
+    build: Build,
+) -> tuple[CorrelatorLike, Mapping[str, int]]:
+    """The correlator, and where it goes on reading; what was decided about losses is committed."""
+    partition, decided = transaction.partition, Effects()
+    found = restored.get(WHOLE_KEY)
+    told = await read_told(settings, partition, committed)
+    known = await check_state(settings, partition, restored, told)
+    if known is None:
+        decided.state = [(key, None) for key in restored]
+        restored, known = {}, Known(told)
+    correlator = build(partition, restored.items())
+    starts, forgotten = await find_starts(settings, partition, correlator, committed, known)
+    for topic in forgotten:
+        del restored[key := POSITION_KEY + topic.encode()]
+        decided.state.append((key, None))
+        # The outputs name records of the topic that was there before.
+        known.told = {**known.told, topic: told.get(topic, 0)}
+    if forgotten:
+        correlator = build(partition, restored.items())
+    check_end(settings, partition, correlator.positions, told, known)
+    if known.encode() != found or decided.state:
+        decided.state.append((WHOLE_KEY, known.encode()))
+        await transaction.commit(decided)
+    return correlator, starts
 
 
 async def _sweep(settings: Settings, transaction: Transaction, committed: AIOKafkaConsumer) -> None:

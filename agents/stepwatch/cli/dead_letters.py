@@ -50,7 +50,7 @@ def list_(
     settings = connect(data, bootstrap)
     quiet_logs(settings)
     found = asyncio.run(collect(settings, _wanted(error, topic, since), limit))
-    show_list(found, as_json=as_json)
+    show_list(found, settings.prefix, as_json=as_json)
 
 
 @commands.command()

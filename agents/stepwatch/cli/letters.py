@@ -72,8 +72,8 @@ async def collect(settings: Settings, wanted: Wanted, limit: int) -> Found:
     return Found([(letter, size) for _, letter, size in kept], count)
 
 
-def show_list(found: Found, *, as_json: bool) -> None:
-    """Print a list to standard output, and what it leaves out to standard error."""
+def show_list(found: Found, prefix: str, *, as_json: bool) -> None:
+    """Print a list to standard output, topics without their prefix, and what it leaves out to standard error."""
     if as_json:
         for letter, size in found.rows:
             print(json.dumps(_row(letter, size), ensure_ascii=False))
@@ -85,7 +85,7 @@ def show_list(found: Found, *, as_json: bool) -> None:
                 _clock(letter.time_us),
                 plain(letter.words, _ERROR_SHOWN),
                 plain(letter.field, 60),
-                plain(letter.where, 120),
+                plain(letter.where.removeprefix(prefix), 120),
                 "none" if size is None else str(size),
             )
             for letter, size in found.rows
