@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-
 _CONTROL = 1 << 5
 """The bit in a batch's attributes that says that it is a marker."""
 

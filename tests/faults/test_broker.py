@@ -16,8 +16,8 @@ SHORT = {
     "broker.kill_with_worker": 0.15,
     "broker.away": 0.01,
     "broker.bad_network": 0.15,
+    "broker.cut_markers": 0.1,
     "broker.state_and_offsets_gone": 0.1,
-    "broker.input_recreated": 0.1,
 }
 """Scenario -> how much of it. The others differ from these in what they lose, and are played by `make faults`."""
 

@@ -200,6 +200,9 @@ class InputService(Service):
             tps.append(TopicPartition(topic, partition))
             consumer.seek(tps[-1], offset)
         consumer.resume(*tps)
+        if self._policies.sets is not None:
+            # Others may have become known while the correlator was built.
+            owned.correlator.use(self._policies.sets)
         return PartitionTask(
             self._settings,
             owned.transaction,

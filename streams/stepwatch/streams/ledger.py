@@ -99,9 +99,16 @@ class Ledger:
         self.facts[fact.key] = fact
         self.prompts += fact.type in PROMPTS
         for facts in self._lists(fact):
-            insort(facts, fact, key=_order)
+            # Most come in the order of their times, and a restart with a million of them should take seconds.
+            if not facts or facts[-1].time_us < fact.time_us:
+                facts.append(fact)
+            else:
+                insort(facts, fact, key=_order)
         if fact.kind:
-            insort(self.proofs, fact, key=_rank)
+            if not self.proofs or self.proofs[-1].at_us < fact.at_us:
+                self.proofs.append(fact)
+            else:
+                insort(self.proofs, fact, key=_rank)
             if self.sessions is not None:
                 self._index(fact)
             elif len(self.proofs) >= PROOFS_INDEXED_MIN:
