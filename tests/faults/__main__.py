@@ -33,7 +33,7 @@ from stepwatch.embedded.kafka import EmbeddedKafka
 from tests.faults.stage import Outcome, Scenario, Stage, act
 from tests.live.harness import ROOT
 
-FAMILIES = ("workers", "broker", "clickhouse", "timing", "upgrade")
+FAMILIES = ("workers", "broker", "clickhouse", "timing", "upgrade", "growth")
 LIMIT_S = 39 * 60.0
 """The whole run; a scenario that is still playing then has failed."""
 
