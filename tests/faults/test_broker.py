@@ -14,12 +14,10 @@ from tests.servers import KafkaServer
 pytestmark = pytest.mark.live
 SHORT = {
     "broker.kill_with_worker": 0.15,
-    "broker.away": 0.01,
-    "broker.bad_network": 0.15,
     "broker.cut_markers": 0.1,
     "broker.state_and_offsets_gone": 0.1,
 }
-"""Scenario -> how much of it. The others differ from these in what they lose, and are played by `make faults`."""
+"""Scenario -> how much of it. The others wait for long, or differ in what they lose: `make faults` plays them."""
 
 
 @pytest.mark.parametrize("name", SHORT)
