@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stepwatch.agents.trials import Gone
 from stepwatch.streams import intake, settling
 from stepwatch.streams.accounting import KINDS
 from stepwatch.streams.failing import EventFailed
@@ -111,3 +112,15 @@ def test_a_failure_long_after_an_action_was_accepted_names_that_action_and_it_ca
     driver.read()
     driver.pulse(driver.log.now_us + GRACE_US)
     assert {row["action_id"] for row in driver.rows} == {"a-2"}
+
+
+def test_an_action_whose_record_is_gone_is_let_go_with_its_place_alone() -> None:
+    driver = Driver(POLICY)
+    driver.action("a-1")
+    effects = driver.correlator.condemn(TOPICS.actions, Gone(0), "LookupError: no words", 0)
+    [letter] = effects.dead_letters
+    assert (letter.key, letter.value, dict(letter.headers)["offset"]) == (None, None, b"0")
+    assert driver.correlator.open_count == 1  # its moment is left in the heap, and nothing waits for it there
+    driver.pulse(driver.log.now_us + 2 * 3600 * 1_000_000)
+    assert driver.correlator.open_count == 0
+    assert driver.rows == []

@@ -49,30 +49,30 @@ async def open_ends(settings: Settings) -> AsyncIterator[Hanging]:
         yield hanging
 
 
+async def _end_exact(settings: Settings, worker: Actor) -> int:
+    """All is read and exact, and nothing hangs any more; returns how many take-overs found that something hung."""
+    await until_all_read(settings)
+    assert await worker.stop() == 0, worker.said
+    await assert_exact(settings)
+    async with open_ends(settings) as hanging:
+        assert await hanging() == []
+    return worker.said.count(HANGS)
+
+
 async def lost_markers(stage: Stage) -> Outcome:
     """Broker and worker die together in tight transactions: what then hangs is closed by the sweep, all is exact."""
     settings, worker = await _begin(stage, SWEPT)
     kills = stage.scaled(12, 2)
     for number in range(kills):
         await _die(stage, settings, worker, number + 1)
-    await until_all_read(settings)
-    assert await worker.stop() == 0, worker.said
-    await assert_exact(settings)
-    async with open_ends(settings) as hanging:
-        assert await hanging() == []
-    found = worker.said.count(HANGS)
+    found = await _end_exact(settings, worker)
     return Outcome(await _count(settings), 2 * kills, f"{found} take-overs found records that hung, none left")
 
 
 async def cut_markers(stage: Stage) -> Outcome:
     """The markers of the last commit of each partition are gone, as a dying broker loses them: the sweep closes it."""
     settings, worker = await _without_markers(stage, SWEPT)
-    await until_all_read(settings)
-    assert await worker.stop() == 0, worker.said
-    await assert_exact(settings)
-    async with open_ends(settings) as hanging:
-        assert await hanging() == []
-    found = worker.said.count(HANGS)
+    found = await _end_exact(settings, worker)
     assert found == _PARTITIONS, f"{found} take-overs found records that hung: {worker.said}"
     return Outcome(await _count(settings), 2, f"{found} take-overs found records that hung, all closed, exact")
 

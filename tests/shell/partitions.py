@@ -38,6 +38,15 @@ async def settings_with_records(kafka: str, tmp_path: Path) -> Settings:
     return settings
 
 
+async def settings_with_records_read(kafka: str, tmp_path: Path) -> Settings:
+    """The same, after an owner has read and committed all of them, and given the partition back."""
+    settings = await settings_with_records(kafka, tmp_path)
+    owned = await own(settings)
+    await process(settings, owned, settings.topics.actions)
+    await owned.transaction.close()
+    return settings
+
+
 async def delete_before(settings: Settings, topic: str, offset: int) -> None:
     admin = await open_admin(settings)
     await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=offset)})

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 
-from stepwatch.agents.dead_letters import BUG, NAMED, Letter, Wanted, letter_of, parse_id
+from stepwatch.agents.dead_letters import Letter, Wanted, letter_of, parse_id
 from stepwatch.agents.putting_back import Ground, StillWrong, Target, plan
 from stepwatch.agents.settings import Settings
 from stepwatch.cli.letters import show_letter
 from stepwatch.schemas.keys import partition_of
 from stepwatch.schemas.times import DAY_US, HOUR_US, format_time, parse_time
 from stepwatch.schemas.topics import Topics
-from stepwatch.streams import reading
+from stepwatch.streams.effects import BUG, NAMED_ERRORS
 from stepwatch.streams.sets import PolicySets, build_set
 from tests.cli.console import COMMAND, Finished, environment, run
 from tests.shell.output_roles import Sent, send, settings_for
@@ -66,8 +66,8 @@ def wrong(letter: Letter, repaired: bytes | None = None, headers: Any = (), grou
 
 
 def test_the_errors_that_have_a_name_are_those_of_the_core() -> None:
-    assert set(NAMED) == set(reading.NAMED_ERRORS)
-    assert reading.BUG == BUG
+    assert set(NAMED_ERRORS) == {"conflict", "misrouted", "bug"}
+    assert BUG == "bug"
 
 
 def test_a_repaired_event_goes_to_the_partition_of_its_canonical_subject_keyed_by_it() -> None:

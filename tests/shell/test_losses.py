@@ -7,15 +7,27 @@ import json
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
 
 from stepwatch.agents.errors import TakeoverRefused
 from stepwatch.agents.losses import WHOLE_KEY
+from stepwatch.agents.reading import read_one
 from stepwatch.agents.settings import Settings
-from stepwatch.agents.takeover import POSITION_KEY, Owned, take_over
+from stepwatch.agents.takeover import Owned, take_over
 from stepwatch.streams.effects import DeadLetter, Effects
+from stepwatch.streams.state import POSITION
 from tests.live.harness import produce, read
 from tests.live.standin import StandIn
-from tests.shell.partitions import RECORDS, alter, delete_before, own, process, recreate, settings_with_records
+from tests.shell.partitions import (
+    RECORDS,
+    alter,
+    delete_before,
+    own,
+    process,
+    recreate,
+    settings_with_records,
+    settings_with_records_read,
+)
 
 pytestmark = pytest.mark.live
 LATER = b"[5,9000000000000000]"
@@ -96,7 +108,7 @@ def test_a_state_that_was_recreated_under_a_running_worker_is_refused(kafka: str
         await produce(settings, settings.topics.actions, 0, RECORDS)
         await process(settings, running, settings.topics.actions)
         await running.transaction.close()
-        assert POSITION_KEY + settings.topics.actions.encode() in {
+        assert POSITION + settings.topics.actions.encode() in {
             record.key for record in await read(settings, settings.topics.state)
         }
         assert f"{settings.topics.state}-0 has lost its begin" in await refused(settings)
@@ -140,7 +152,7 @@ def test_a_state_that_lost_its_end_is_refused_since_the_outputs_name_what_it_has
         topic, other = settings.topics.actions, settings.topics.authentications
         first = await own(settings)
         effects = Effects()
-        effects.state = [(POSITION_KEY + topic.encode(), LATER)]
+        effects.state = [(POSITION + topic.encode(), LATER)]
         effects.audit = [row(topic, 8), row(topic, 4), row("somebody.elses", 70), row(topic, 90, partition=1)]
         effects.evidence = [row(other, 3)]
         await first.transaction.commit(effects)
@@ -164,7 +176,7 @@ def test_outputs_that_name_the_last_record_that_was_read_are_right(kafka: str, t
         topic = settings.topics.actions
         first = await own(settings)
         effects = Effects()
-        effects.state = [(POSITION_KEY + topic.encode(), LATER)]
+        effects.state = [(POSITION + topic.encode(), LATER)]
         effects.audit = [row(topic, 4)]
         await first.transaction.commit(effects)
         await counts(first)
@@ -175,11 +187,8 @@ def test_outputs_that_name_the_last_record_that_was_read_are_right(kafka: str, t
 
 def test_an_input_that_was_recreated_and_has_grown_past_the_position_is_refused(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
-        settings = await settings_with_records(kafka, tmp_path)
+        settings = await settings_with_records_read(kafka, tmp_path)
         topic = settings.topics.actions
-        first = await own(settings)
-        await process(settings, first, topic)
-        await counts(first)
         await recreate(settings, topic)
         await produce(settings, topic, 0, RECORDS * 2)
         words = await refused(settings)
@@ -194,11 +203,8 @@ def test_an_input_that_was_recreated_and_has_grown_past_the_position_is_refused(
 
 def test_records_that_retention_deleted_are_decided_on_once(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
-        settings = await settings_with_records(kafka, tmp_path)
+        settings = await settings_with_records_read(kafka, tmp_path)
         topic = settings.topics.actions
-        first = await own(settings)
-        await process(settings, first, topic)
-        await counts(first)
         await produce(settings, topic, 0, RECORDS)
         await delete_before(settings, topic, 13)
         await counts(await own(accepting(settings, await refused(settings))))
@@ -222,5 +228,16 @@ def test_a_state_of_the_first_version_had_no_such_record_and_is_whole(kafka: str
         # The stand-in could not read it, and need not here.
         await take_over(settings, 0, lambda number, restored: StandIn(number, settings.topics, ()))
         assert await whole_records(settings) == [b"{}", b"{}"]
+
+    asyncio.run(story())
+
+
+def test_a_record_that_is_gone_is_none_and_not_the_next_one(kafka: str, tmp_path: Path) -> None:
+    async def story() -> None:
+        settings = await settings_with_records(kafka, tmp_path)
+        actions = TopicPartition(settings.topics.actions, 0)
+        await delete_before(settings, actions.topic, 4)
+        found = [await read_one(settings, actions, offset) for offset in (3, 4, 9, 10)]
+        assert [record and record.offset for record in found] == [None, 4, 9, None]
 
     asyncio.run(story())

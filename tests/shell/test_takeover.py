@@ -16,7 +16,15 @@ from stepwatch.schemas.topics import Topics
 from stepwatch.streams.effects import Effects
 from tests.live.harness import produce, read
 from tests.live.standin import StandIn
-from tests.shell.partitions import RECORDS, delete_before, own, process, recreate, settings_with_records
+from tests.shell.partitions import (
+    RECORDS,
+    delete_before,
+    own,
+    process,
+    recreate,
+    settings_with_records,
+    settings_with_records_read,
+)
 
 pytestmark = pytest.mark.live
 
@@ -98,11 +106,8 @@ def test_records_that_retention_deleted_before_they_were_read_are_refused_until_
     kafka: str, tmp_path: Path
 ) -> None:
     async def story() -> None:
-        settings = await settings_with_records(kafka, tmp_path)
+        settings = await settings_with_records_read(kafka, tmp_path)
         topic = settings.topics.actions
-        first = await own(settings)
-        await process(settings, first, topic)
-        await first.transaction.close()
         await produce(settings, topic, 0, RECORDS)
         await delete_before(settings, topic, 13)
         with pytest.raises(TakeoverRefused) as refused:
@@ -118,11 +123,8 @@ def test_records_that_retention_deleted_before_they_were_read_are_refused_until_
 
 def test_an_input_that_was_recreated_is_refused_until_somebody_accepts_it(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
-        settings = await settings_with_records(kafka, tmp_path)
+        settings = await settings_with_records_read(kafka, tmp_path)
         topic = settings.topics.actions
-        first = await own(settings)
-        await process(settings, first, topic)
-        await first.transaction.close()
         await recreate(settings, topic)
         await produce(settings, topic, 0, RECORDS[:4])
         with pytest.raises(TakeoverRefused, match="the next record to read is 10, but the log ends at 4"):

@@ -19,30 +19,21 @@ from aiokafka.errors import KafkaError
 
 from stepwatch.agents.accounted import Moves, Outputs, Reader, Tally, find_copies, lost_moves
 from stepwatch.agents.clients import close_client, in_words, open_reader
-from stepwatch.agents.dead_letters import BUG, letter_of
+from stepwatch.agents.dead_letters import letter_of
 from stepwatch.agents.errors import TakeoverRefused
 from stepwatch.agents.policies import read_sets
-from stepwatch.agents.reading import FETCH_BYTES, FETCH_MS, partition_count, read_until
+from stepwatch.agents.reading import FETCH_BYTES, FETCH_MS, RowOrigin, partition_count, read_until
 from stepwatch.agents.settings import Settings
 from stepwatch.streams.accounting import AUDIT, DEAD_LETTER, EVIDENCE, KINDS
-from stepwatch.streams.facts import Action
+from stepwatch.streams.effects import BUG
 from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.sets import PolicySets
-from stepwatch.streams.state import POSITION, StateError, read_position
+from stepwatch.streams.state import ACTION_KEY, POSITION, StateError, read_action, read_position
 
 _HANGS_S = 30.0
 _POLL_S = 0.1
 _COPIES_AT_ONCE = 500_000
 """Candidates looked up in one reading of an input: about 60 MB."""
-
-
-class _Row(msgspec.Struct):
-    """What a row says of the record that it speaks of."""
-
-    kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
-    revision: int = 1
 
 
 @dataclass(slots=True)
@@ -205,8 +196,8 @@ class _Accountant:
                 key, value = record.key, record.value
                 if key.startswith(POSITION) and value:
                     found.logs[key[len(POSITION) :].decode()] = read_position(value)
-                elif key.startswith(_ACTION_KEY):
-                    action = msgspec.msgpack.decode(value[1:], type=Action) if value else None
+                elif key.startswith(ACTION_KEY):
+                    action = read_action(value) if value else None
                     if action is not None and not action.revision:
                         waits[key] = action.row.kafka_offset
                     else:
@@ -215,7 +206,7 @@ class _Accountant:
         return found
 
     async def _read_output(self, tp: Any, what: str, outputs: Outputs, accounts: Mapping[str, Account]) -> None:
-        decode = msgspec.json.Decoder(_Row).decode
+        decode = msgspec.json.Decoder(RowOrigin).decode
         first_ms: float | None = None
         async for records in self._read(tp):
             if first_ms is None:
@@ -269,10 +260,6 @@ class _Accountant:
                 continue
             for partition, offset in lost_moves(moves, self._arrived.get((topic, target), ())):
                 accounts[topic, partition].lost.append(offset)
-
-
-_ACTION_KEY = msgspec.msgpack.encode(["action", "", "", "", ""])[: 1 + len(msgspec.msgpack.encode("action"))]
-"""What the key of an action in the state topic begins with (`stepwatch.streams.state`)."""
 
 
 def _say_differences(one: Account) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from stepwatch.schemas.cloudevents import is_binary, to_structured
 from stepwatch.schemas.keys import partition_of, subject_key
 from stepwatch.streams.accounting import (
     AUDIT,
@@ -25,8 +24,9 @@ from stepwatch.streams.accounting import (
     RESPONSE,
     SKIPPED,
 )
-from stepwatch.streams.decode import ACTION, AUTHENTICATION, Decoded, Event, Fault, Heartbeat, Skipped, decode
-from stepwatch.streams.limits import AHEAD_MAX_US, FORGET_SLACK_MIN_US, REMEMBER_MIN_US
+from stepwatch.streams.decode import ACTION, AUTHENTICATION, Decoded, Event, Fault, Heartbeat, Skipped, decode, text_of
+from stepwatch.streams.limits import AHEAD_MAX_US
+from stepwatch.streams.moments import forget_from
 from stepwatch.streams.routing import FIRST_ARRIVAL, MOVES, first_arrival, moves_of
 from stepwatch.streams.sets import PolicySets
 
@@ -286,17 +286,14 @@ class Reader:
         return None
 
     def _decoded(self, topic: str, record: Any) -> Decoded:
-        value, headers = record.value or b"", record.headers
+        text = text_of(record.value, record.headers)
+        if isinstance(text, Fault):
+            return text
         arrival_us = self._log_ms * 1000
-        if headers:
-            if is_binary(headers):
-                try:
-                    value = to_structured(value, headers)
-                except ValueError as error:
-                    return Fault("json", str(error))
+        if record.headers:
             late_us = self._sets.accept_late_max_us if self._sets is not None else 0
-            arrival_us = first_arrival(headers, arrival_us, late_us)
-        return decode(value, arrival_us, ACTION if topic == self._topics.actions else AUTHENTICATION)
+            arrival_us = first_arrival(record.headers, arrival_us, late_us)
+        return decode(text, arrival_us, ACTION if topic == self._topics.actions else AUTHENTICATION)
 
     def _elsewhere(self, event: Event) -> int | None:
         """The partition that an event belongs to by some set, where that is another; None: it belongs here.
@@ -343,8 +340,7 @@ def _remembered_ms(sets: PolicySets | None) -> int:
     """How long after a record a copy of it may still be known as one (contract section 5, forgetting)."""
     if sets is None:
         return 0
-    looked_back_us = max(sets.lookback_max_us, REMEMBER_MIN_US) + sets.accept_late_max_us + AHEAD_MAX_US
-    return (max(looked_back_us, sets.silent_after_max_us) + max(sets.horizon_max_us, FORGET_SLACK_MIN_US)) // 1000
+    return forget_from(sets, AHEAD_MAX_US, 0) // 1000
 
 
 def _moved_hash(record: Any, moves: int) -> int:

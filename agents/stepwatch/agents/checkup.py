@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,22 +11,22 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from stepwatch.agents.clients import close_client, in_words, open_admin, open_reader
-from stepwatch.agents.dead_letters import BUG, DeadLetters, Wanted
+from stepwatch.agents.dead_letters import DeadLetters, Wanted
 from stepwatch.agents.policies import read_sets
-from stepwatch.agents.reading import read_until
+from stepwatch.agents.reading import first_record, noted_offsets
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import check_topics, retention_needed_ms
 from stepwatch.schemas.times import DAY_US
 from stepwatch.store.client import BadUrl, Trouble, name_of, open_client, trouble_of, words_of
 from stepwatch.store.migrate import MigrationRefused, pending_migrations
 from stepwatch.store.tls import TlsRefused
+from stepwatch.streams.effects import BUG
 from stepwatch.streams.sets import PolicySets
 
 LOOK_S = 11.0
 """How long a role's lag, or an open transaction, is looked at: a role notes its place every 5 s, a busy one later."""
 _NAMED_MAX = 5
 _CLICKHOUSE_S = 10
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +136,8 @@ async def _look(
     ends = await uncommitted.end_offsets(tps)
     look.open = {tp: end for tp, end in ends.items() if end > look.ends[tp]}
     for role in reads:
-        noted = await _noted(settings, admin, role)
-        look.at[role] = {tp: said.offset for tp, said in noted.items() if said.offset >= 0}
+        look.at[role] = await noted_offsets(settings, admin, role)
     return look
-
-
-async def _noted(settings: Settings, admin: Any, role: str) -> dict[Any, Any]:
-    """What a role's group has noted; {} where there is no such group yet."""
-    give_up = time.monotonic() + settings.start_timeout_ms / 1000
-    while True:
-        try:
-            noted: dict[Any, Any] = await admin.list_consumer_group_offsets(settings.group(role))
-            return noted
-        except KafkaError as error:
-            # A new cluster makes its topic of offsets when the first group is asked for.
-            if not error.retriable or time.monotonic() >= give_up:
-                raise
-        await asyncio.sleep(_POLL_S)
 
 
 async def _lag(role: str, begins: dict[Any, int], first: _Look, last: _Look, reader: Any) -> Check:
@@ -161,7 +145,8 @@ async def _lag(role: str, begins: dict[Any, int], first: _Look, last: _Look, rea
     at = {tp: max(last.at[role].get(tp, begin), begin) for tp, begin in begins.items()}
     behind = {tp: last.ends[tp] - offset for tp, offset in at.items() if offset < last.ends[tp]}
     stood = [tp for tp in behind if last.at[role].get(tp, -1) == first.at[role].get(tp, -1) and first.ends[tp] > at[tp]]
-    standing = [tp for tp in stood if await _holds_record(reader, tp, at[tp], last.ends[tp])]
+    # The mark of a transaction is nothing to be read, and a role never notes the last one.
+    standing = [tp for tp in stood if await first_record(reader, tp, at[tp], last.ends[tp]) is not None]
     if standing:
         worst = max(standing, key=behind.__getitem__)
         words = (
@@ -171,15 +156,6 @@ async def _lag(role: str, begins: dict[Any, int], first: _Look, last: _Look, rea
         return Check(role, words, f"see whether `stepwatch {role}` runs; its /readyz says what it waits for")
     count = sum(behind[tp] for tp in behind if tp not in stood)
     return Check(role, f"reads, {count:,} offsets behind" if count else "has read everything")
-
-
-async def _holds_record(reader: Any, tp: Any, offset: int, end: int) -> bool:
-    """Whether anything is there to be read: the mark of a transaction is none, and a role never notes the last one."""
-    reader.seek(tp, offset)
-    async for _records in read_until(reader, tp, end):
-        reader.pause(tp)
-        return True
-    return False
 
 
 def _transactions(settings: Settings, first: _Look, last: _Look) -> Check:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     AuthenticationFailedError,
@@ -75,18 +75,6 @@ async def _until_known(settings: Settings, reader: AIOKafkaConsumer, topic: str)
             if time.monotonic() >= give_up:
                 raise
         await asyncio.sleep(_RETRY_S)
-
-
-async def read_one(settings: Settings, topic: str, partition: int, offset: int) -> Any:
-    """The record at an offset, or the first one after it where that is gone; for errors see `open_client`."""
-    at = TopicPartition(topic, partition)
-    reader = await open_reader(settings, [at])
-    try:
-        reader.seek(at, offset)
-        reader.resume(at)
-        return await reader.getone(at)
-    finally:
-        await close_client(reader)
 
 
 async def open_producer(settings: Settings, **options: Any) -> AIOKafkaProducer:

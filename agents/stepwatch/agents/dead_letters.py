@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
@@ -13,13 +13,7 @@ from stepwatch.agents.clients import close_client, in_words, open_reader
 from stepwatch.agents.reading import FETCH_BYTES, FETCH_MS, Record, partition_count, read_until, record_at
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.times import parse_time
-
-BUG = "bug"
-"""Error of an event on which the core itself raised: it was not judged."""
-CONFLICT = "conflict"
-NAMED = (CONFLICT, "misrouted", BUG)
-"""Errors that are called by a name; every other is called by the field that is wrong. As the core has them, which
-a role that only reads need not load; a test holds both together."""
+from stepwatch.streams.effects import BUG, NAMED_ERRORS
 
 _ID = re.compile(r"([0-9]{1,9})@([0-9]{1,18})")
 
@@ -59,7 +53,7 @@ class Letter:
     @property
     def error(self) -> str:
         """What it is to be found by: a name (`conflict`, `misrouted`, `bug`), or else the field that is wrong."""
-        return self.said if self.said in NAMED else self.field
+        return self.said if self.said in NAMED_ERRORS else self.field
 
     @property
     def words(self) -> str:
@@ -169,15 +163,11 @@ class DeadLetters:
             for tp in self._tps:
                 await self._reader.seek_to_beginning(tp)
                 async for records in read_until(self._reader, tp, ends[tp]):
-                    for letter in _letters(records):
+                    for letter in map(letter_of, records):
                         if wanted(letter):
                             yield letter
         except KafkaError as error:
             raise in_words(self._settings, error, "Read") from error
-
-
-def _letters(records: Sequence[Record]) -> list[Letter]:
-    return [letter_of(record) for record in records]
 
 
 def _number(text: str | None) -> int:

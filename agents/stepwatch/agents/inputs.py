@@ -13,7 +13,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from mode import Service
 
 from stepwatch.agents import metrics
-from stepwatch.agents.clients import close_client, in_words, open_client, open_producer, read_one
+from stepwatch.agents.clients import close_client, in_words, open_client, open_producer
 from stepwatch.agents.errors import NotCoPartitioned
 from stepwatch.agents.feeder import Feeder
 from stepwatch.agents.health import Health
@@ -21,6 +21,7 @@ from stepwatch.agents.logs import FRAMEWORK, get_logger
 from stepwatch.agents.moves import send_moves
 from stepwatch.agents.policies import PolicyService
 from stepwatch.agents.pulse_writer import PulseWriter
+from stepwatch.agents.reading import read_one
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.takeover import Build, take_over
 from stepwatch.agents.task import Batch, PartitionTask
@@ -210,7 +211,7 @@ class InputService(Service):
             self._policies.fresh,
             self._send_moves,
             self._trials.setdefault(partition, Trials(partition)),
-            lambda topic, offset: read_one(self._settings, topic, partition, offset),
+            lambda topic, offset: read_one(self._settings, TopicPartition(topic, partition), offset),
         )
 
     def _pause(self, partition: int) -> None:

@@ -11,7 +11,6 @@ Going on in silence would lose records, or say them twice. What can be seen:
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,11 +18,12 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError
 
 from stepwatch.agents.clients import close_client, open_admin
 from stepwatch.agents.errors import TakeoverRefused
 from stepwatch.agents.logs import get_logger
+from stepwatch.agents.reading import RowOrigin, noted_offsets
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.task import CorrelatorLike
 
@@ -37,14 +37,6 @@ _READ_S = 30.0
 
 Offsets = dict[str, int]
 """Input topic -> offset."""
-
-
-class _Row(msgspec.Struct):
-    """What a row of `audit` or `evidence` says of its record."""
-
-    kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
 
 
 class Known(msgspec.Struct, omit_defaults=True):
@@ -63,7 +55,7 @@ class Known(msgspec.Struct, omit_defaults=True):
         return msgspec.json.encode(self)
 
 
-_decode_row = msgspec.json.Decoder(_Row).decode
+_decode_row = msgspec.json.Decoder(RowOrigin).decode
 _decode_known = msgspec.json.Decoder(Known).decode
 
 
@@ -258,19 +250,11 @@ async def _group_offsets(settings: Settings, partition: int) -> Offsets:
     """How far the group's offsets, which are kept for lag tools, say that it was read."""
     inputs = [TopicPartition(topic, partition) for topic in settings.topics.inputs]
     admin = await open_admin(settings)
-    give_up = time.monotonic() + settings.start_timeout_ms / 1000
     try:
-        while True:
-            try:
-                offsets = await admin.list_consumer_group_offsets(settings.group("correlate"), partitions=inputs)
-                return {tp.topic: meta.offset for tp, meta in offsets.items() if meta.offset > 0}
-            except KafkaError as error:
-                # A new cluster makes its topic of offsets when the first group asks for its coordinator.
-                if not error.retriable or time.monotonic() >= give_up:
-                    raise
-            await asyncio.sleep(0.1)
+        noted = await noted_offsets(settings, admin, "correlate", inputs)
     finally:
         await close_client(admin)
+    return {tp.topic: offset for tp, offset in noted.items() if offset > 0}
 
 
 def _require_gap(settings: Settings, tp: Any, position: int, begin: int) -> None:

@@ -10,13 +10,14 @@ from prometheus_client import Counter
 
 from stepwatch.agents.app import RoleApp, build_app, run_app, run_role
 from stepwatch.agents.clients import close_client, open_consumer
-from stepwatch.agents.dead_letters import BUG, letter_of
+from stepwatch.agents.dead_letters import letter_of
 from stepwatch.agents.logs import configure_logs, get_logger
 from stepwatch.agents.outputs import OutputBatch, OutputReader, OutputService, Record
 from stepwatch.agents.settings import Settings
 from stepwatch.notifiers import NOTIFIERS, Notifier
 from stepwatch.notifiers.notices import Notice, NotJudged, Seen, notice_of, read_alert, seen_of
 from stepwatch.schemas.times import format_time
+from stepwatch.streams.effects import BUG
 
 log = get_logger(__name__)
 

@@ -12,17 +12,16 @@ from typing import NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from pydantic import ValidationError
 
 from stepwatch.agents.clients import close_client, in_words, open_producer, open_reader
-from stepwatch.agents.dead_letters import CONFLICT, Letter
+from stepwatch.agents.dead_letters import Letter
 from stepwatch.agents.reading import FETCH_MS, record_at
 from stepwatch.agents.settings import Settings
-from stepwatch.schemas.cloudevents import is_binary, to_structured
 from stepwatch.schemas.keys import partition_of, subject_key
-from stepwatch.schemas.responses import Response
 from stepwatch.schemas.topics import Topics
-from stepwatch.streams.decode import ACTION, Decoded, Event, Fault, Heartbeat, Skipped, decode
+from stepwatch.streams.decode import ACTION, Decoded, Event, Fault, Heartbeat, Skipped, decode, text_of
+from stepwatch.streams.effects import CONFLICT
+from stepwatch.streams.reading import response_of
 from stepwatch.streams.routing import FIRST_ARRIVAL, MOVES
 from stepwatch.streams.sets import PolicySets
 
@@ -82,7 +81,8 @@ def plan(letter: Letter, repaired: bytes | None, headers: Headers, ground: Groun
     value, kept = (letter.value, _kept(headers)) if repaired is None else (repaired, [])
     back = Target(letter.topic, letter.from_partition, letter.key, value, kept, "")
     if letter.topic == topics.responses:
-        return _plan_response(back)
+        response = response_of(value)
+        return StillWrong(f"{response.field}: {response.message}") if isinstance(response, Fault) else back
     outcome = _read(value, kept, ground.now_us)
     if isinstance(outcome, Fault):
         return StillWrong(f"{outcome.field}: {outcome.message}")
@@ -112,23 +112,8 @@ def _kept(headers: Headers) -> list[tuple[str, bytes | None]]:
 
 def _read(value: bytes | None, headers: Headers, arrival_us: int) -> Decoded:
     """What the core reads in a record, whatever topic it lies in."""
-    said = value or b""
-    if is_binary(headers):
-        try:
-            said = to_structured(said, headers)
-        except ValueError as error:
-            return Fault("json", str(error))
-    return decode(said, arrival_us)
-
-
-def _plan_response(back: Target) -> Target | StillWrong:
-    try:
-        Response.model_validate_json(back.value or b"")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "json"
-        return StillWrong(f"{field}: {first['msg']}")
-    return back
+    text = text_of(value, headers)
+    return text if isinstance(text, Fault) else decode(text, arrival_us)
 
 
 def _identity(event: Event, sets: PolicySets | None) -> tuple[str, str, str, str, str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
-from stepwatch.agents.clients import close_client, open_admin
+from stepwatch.agents.clients import close_client, open_admin, open_reader
 from stepwatch.agents.errors import KafkaAway, TopicsWrong
 from stepwatch.agents.settings import Settings
 
@@ -18,6 +22,16 @@ FETCH_MS = 50
 """How long a broker may hold back an answer: each partition that is read to its end costs one such wait."""
 _POLL_MS = 200
 _STUCK_S = 30.0
+_RETRY_S = 0.1
+
+
+class RowOrigin(msgspec.Struct):
+    """What a row of `audit` or `evidence` says of the record that it speaks of."""
+
+    kafka_topic: str
+    kafka_partition: int
+    kafka_offset: int
+    revision: int = 1
 
 
 async def partition_count(settings: Settings, topic: str) -> int:
@@ -71,14 +85,51 @@ async def read_until(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -
     consumer.pause(tp)
 
 
+async def noted_offsets(
+    settings: Settings, admin: AIOKafkaAdminClient, role: str, partitions: Sequence[TopicPartition] | None = None
+) -> dict[TopicPartition, int]:
+    """How far a role's group has noted that it read; {} where there is no such group yet.
+
+    Args:
+        settings: names the group.
+        admin: started.
+        role: whose.
+        partitions: to ask for; None: all that it has noted.
+    """
+    give_up = time.monotonic() + settings.start_timeout_ms / 1000
+    while True:
+        try:
+            noted = await admin.list_consumer_group_offsets(settings.group(role), partitions=partitions)
+            return {tp: said.offset for tp, said in noted.items() if said.offset >= 0}
+        except KafkaError as error:
+            # A new cluster makes its topic of offsets when the first group asks for its coordinator.
+            if not error.retriable or time.monotonic() >= give_up:
+                raise
+        await asyncio.sleep(_RETRY_S)
+
+
+async def first_record(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int, end: int) -> Record | None:
+    """The first record from an offset on, below another; None where none is there but marks of transactions."""
+    consumer.seek(tp, offset)
+    async for records in read_until(consumer, tp, end):
+        consumer.pause(tp)
+        return records[0]
+    return None
+
+
+async def read_one(settings: Settings, tp: TopicPartition, offset: int) -> Record | None:
+    """As `record_at`, by a reader of its own."""
+    reader = await open_reader(settings, [tp])
+    try:
+        return await record_at(reader, tp, offset)
+    finally:
+        await close_client(reader)
+
+
 async def record_at(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> Record | None:
     """The record at an offset; None where none is: a mark of a transaction, deleted, aborted or not yet written."""
     begin = (await consumer.beginning_offsets([tp]))[tp]
     end = (await consumer.end_offsets([tp]))[tp]
     if not begin <= offset < end:
         return None
-    consumer.seek(tp, offset)
-    async for records in read_until(consumer, tp, offset + 1):
-        consumer.pause(tp)
-        return records[0]
-    return None
+    return await first_record(consumer, tp, offset, offset + 1)

@@ -19,15 +19,13 @@ from stepwatch.agents.settings import Settings
 from stepwatch.agents.task import CorrelatorLike
 from stepwatch.agents.transaction import Transaction
 from stepwatch.streams.effects import Effects
-from stepwatch.streams.state import StateError
+from stepwatch.streams.state import POSITION, StateError
 
 log = get_logger(__name__)
 _POLL_S = 0.02
 _SWEEP_S = 30.0
 _STUCK_S = 30.0
 _FETCH_BYTES = 4 << 20
-POSITION_KEY = b"\0position|"
-"""What the key of an input's position in the state topic begins with; the topic follows."""
 
 Build = Callable[[int, Iterable[tuple[bytes, bytes]]], CorrelatorLike]
 """(partition, restored state records) -> its correlator."""
@@ -117,7 +115,7 @@ async def _build_from(
     correlator = await _build(build, partition, restored)
     starts, forgotten = await find_starts(settings, partition, correlator, committed, known)
     for topic in forgotten:
-        del restored[key := POSITION_KEY + topic.encode()]
+        del restored[key := POSITION + topic.encode()]
         decided.state.append((key, None))
         # The outputs name records of the topic that was there before.
         known.told = {**known.told, topic: told.get(topic, 0)}

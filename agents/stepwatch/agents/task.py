@@ -14,7 +14,7 @@ from stepwatch.agents.moves import SendMoves
 from stepwatch.agents.pulse import Pulse, Waits
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.transaction import Transaction
-from stepwatch.agents.trials import Trials
+from stepwatch.agents.trials import Gone, Trials
 from stepwatch.streams.effects import Effects
 
 log = get_logger(__name__)
@@ -100,7 +100,7 @@ class PartitionTask:
             policies_fresh: returns once the policies are known to be up to date.
             send_moves: appends records to the partitions where they belong.
             trials: on which events the core has failed before.
-            fetch: the record of this partition at (topic, offset).
+            fetch: the record of this partition at (topic, offset), or None where it is gone.
         """
         self._settings = settings
         self.partition = transaction.partition
@@ -213,7 +213,7 @@ class PartitionTask:
     async def _condemn_accepted(self) -> None:
         """Let go of what failed long after it was accepted: neither a record nor a moment gets by it."""
         for (topic, offset), why in self._trials.accepted(self.committed):
-            record = await self._fetch(topic, offset)
+            record = await self._fetch(topic, offset) or Gone(offset)
             await self._commit(self.correlator.condemn(topic, record, why, time.time_ns() // 1000), 0)
 
     async def _commit(self, effects: Effects, count: int) -> None:

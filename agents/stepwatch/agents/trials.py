@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepwatch.agents.logs import get_logger
 from stepwatch.streams.failing import EventFailed, Where
@@ -19,6 +19,16 @@ TRIES = 3
 
 class TryAgain(Exception):
     """The core raised; take the partition over anew, and try once more."""
+
+
+class Gone(NamedTuple):
+    """A record that retention has deleted since it was read: its place is all that is left of it."""
+
+    offset: int
+    timestamp: int = 0
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Trials:
@@ -37,7 +47,10 @@ class Trials:
 
     def portions(self, topic: str, records: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """The records as they are to be taken: one by one up to where a batch failed, the rest at once."""
-        until = self._alone_until.get(topic, -1)
+        until = self._alone_until.get(topic)
+        if until is None:
+            yield records
+            return
         alone = 0
         while alone < len(records) and records[alone].offset <= until:
             yield records[alone : alone + 1]

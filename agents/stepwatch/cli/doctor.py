@@ -142,17 +142,13 @@ def _row(one: Account) -> dict[str, Any]:
 
 def _show_table(accounts: list[Account], prefix: str) -> None:
     header = ["partition", "topic", "records in", *(heading for heading, _ in _COLUMNS), "difference"]
-    rows = [
-        [
-            str(one.tally.partition),
-            one.tally.topic.removeprefix(prefix),
-            f"{one.tally.records:,}",
-            *(f"{one.tally.counts[what]:,}" for _, what in _COLUMNS),
-            f"{one.difference:,}",
-        ]
-        for one in accounts
+    numbers = [
+        [one.tally.records, *(one.tally.counts[what] for _, what in _COLUMNS), one.difference] for one in accounts
     ]
-    rows.append(["all", "", *(f"{_sum(rows, index):,}" for index in range(2, len(header)))])
+    numbers.append([sum(column) for column in zip(*numbers, strict=True)])
+    names = [(str(one.tally.partition), one.tally.topic.removeprefix(prefix)) for one in accounts]
+    names.append(("all", ""))
+    rows = [[*name, *(f"{count:,}" for count in counts)] for name, counts in zip(names, numbers, strict=True)]
     room = width()
     kept = range(len(header))
     if room is not None and sum(columns_of([header, *rows], [room] * len(header))) + 2 * len(header) > room:
@@ -160,7 +156,3 @@ def _show_table(accounts: list[Account], prefix: str) -> None:
         kept_ones = [index for index in kept if index in (0, 1, 2, len(header) - 1) or rows[-1][index] != "0"]
         header, rows = [header[i] for i in kept_ones], [[row[i] for i in kept_ones] for row in rows]
     print(table(header, rows, right=set(range(2, len(header))), whole=set(range(len(header)))))
-
-
-def _sum(rows: list[list[str]], index: int) -> int:
-    return sum(int(row[index].replace(",", "")) for row in rows)

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepwatch.agents.dead_letters import CONFLICT, DeadLetters, Letter, Wanted, parse_id
+from stepwatch.agents.dead_letters import DeadLetters, Letter, Wanted, parse_id
 from stepwatch.agents.policies import read_sets
 from stepwatch.agents.putting_back import Ground, Headers, Sender, StillWrong, plan
 from stepwatch.agents.settings import Settings
@@ -18,6 +18,7 @@ from stepwatch.cli.errors import Misused
 from stepwatch.cli.screen import counted, paint, say, shown, table, width, wrapped
 from stepwatch.notifiers.plain import plain
 from stepwatch.schemas.times import format_time
+from stepwatch.streams.effects import BUG, CONFLICT, MISROUTED
 
 _VALUE_SHOWN_BYTES = 4000
 """Of a letter on a terminal; an event is seldom larger, and `--raw` writes all of it."""
@@ -183,11 +184,11 @@ def _lines(letter: Letter, headers: Headers | None) -> list[tuple[str, str]]:
 def _advice(letter: Letter) -> str:
     again = f"stepwatch dead-letters replay {letter.id}"
     repaired = f"{again} --file repaired.json"
-    if letter.said == "bug":
+    if letter.said == BUG:
         return f"{again}, once a version that can judge it runs; until then it is NOT judged"
     if letter.said == CONFLICT:
         return f"only if it is another event: give it an id of its own, then {repaired}"
-    if letter.said == "misrouted":
+    if letter.said == MISROUTED:
         return f"{again}, once all workers know the same policies"
     if letter.field == "type":
         return f"{again} where only the topic is wrong; else {repaired}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 DAY_MS = 86_400_000
 EVENT_BYTES_MAX = 256 * 1024
@@ -81,20 +80,19 @@ class Topics:
     def specs(self) -> tuple[TopicSpec, ...]:
         """Every topic with the settings without which a worker refuses to start."""
         log_append = {"message.timestamp.type": "LogAppendTime"}
-        # Of what we write, too, though the contract does not ask it: Kafka refuses records stamped more than an hour
-        # ahead, so with our own stamps a worker whose clock is would die with each commit.
-        ours: dict[str, Any] = {"wished": log_append}
+        # Of what we write it is wished, though the contract does not ask it: Kafka refuses records stamped more than an
+        # hour ahead, so with our own stamps a worker whose clock is would die with each commit.
         rows = {"max.message.bytes": str(ROW_BYTES_MAX)}
         return (
             TopicSpec(self.actions, config=log_append),
             TopicSpec(self.authentications, config=log_append),
             TopicSpec(self.responses, config=log_append),
-            TopicSpec(self.audit, config=rows, **ours),
-            TopicSpec(self.evidence, config=rows, **ours),
+            TopicSpec(self.audit, config=rows, wished=log_append),
+            TopicSpec(self.evidence, config=rows, wished=log_append),
             TopicSpec(
                 self.alerts,
                 config={**rows, "cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * DAY_MS)},
-                **ours,
+                wished=log_append,
             ),
             TopicSpec(
                 self.policies,
@@ -102,7 +100,9 @@ class Topics:
                 config={**log_append, "retention.ms": "-1", "retention.bytes": "-1"},
             ),
             TopicSpec(
-                self.state, config={**rows, "cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24)}, **ours
+                self.state,
+                config={**rows, "cleanup.policy": "compact", "segment.ms": str(DAY_MS // 24)},
+                wished=log_append,
             ),
-            TopicSpec(self.dead_letters, config={"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}, **ours),
+            TopicSpec(self.dead_letters, config={"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}, wished=log_append),
         )

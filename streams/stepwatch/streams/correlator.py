@@ -9,13 +9,13 @@ from stepwatch.schemas.topics import Topics
 from stepwatch.streams import accounting, intake, state
 from stepwatch.streams.anchors import weigh_sources
 from stepwatch.streams.decode import Fault
-from stepwatch.streams.effects import Effects
+from stepwatch.streams.effects import BUG, Effects
 from stepwatch.streams.failing import EventFailed
 from stepwatch.streams.forgetting import forget_alerts, forget_items
 from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns.source_silence import next_silence_us
-from stepwatch.streams.reading import BUG, InputRecord, Reading
+from stepwatch.streams.reading import InputRecord, Reading
 from stepwatch.streams.rows import plain_rest
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.settling import settle, settle_alerts
@@ -61,7 +61,7 @@ class Correlator:
         return {topic: log.now_us for topic, log in self.logs.items()}
 
     @property
-    def accounts(self) -> dict[str, dict[str, int]]:
+    def accounts(self) -> Mapping[str, Mapping[str, int]]:
         """Topic -> what became of the records that were read (`accounting`)."""
         return {topic: log.account for topic, log in self.logs.items()}
 
@@ -98,8 +98,7 @@ class Correlator:
             EventFailed: the core raised on an event of the batch, or on an action accepted before.
             Exception: it raised, and it is not known on what.
         """
-        known = self.known
-        known.effects, known.decided_at, known.writes = Effects(), format_time(now_us), {}
+        known = self._begin(now_us)
         known.plain_rest = plain_rest(known.decided_at, topic, self.partition)
         log = self._read_all(topic, records, condemned)
         self._note_log_times()
@@ -123,15 +122,15 @@ class Correlator:
             why: what was raised, in words.
             now_us: the wall clock, shown in rows and decided by nothing.
         """
-        known = self.known
-        known.effects, known.decided_at, known.writes = Effects(), format_time(now_us), {}
+        known = self._begin(now_us)
         let_go = intake.let_go(known, topic, record.offset)
         if let_go is not None:
             self._reading.dead_letter(topic, record, let_go, BUG, Fault("", why))
-            self.logs[topic].became(accounting.AUDIT, -1)
-            self.logs[topic].became(accounting.DEAD_LETTER)
+            log = self.logs[topic]
+            log.account[accounting.AUDIT] -= 1
+            log.account[accounting.DEAD_LETTER] += 1
             settle_alerts(known, now_us)
-            state.save_position(known.writes, topic, self.logs[topic])
+            state.save_position(known.writes, topic, log)
         known.effects.state.extend(known.writes.items())
         return known.effects
 
@@ -159,6 +158,12 @@ class Correlator:
         heaps = (known.closing, known.going, known.alert_moments)
         return min((moment + 1 for heap in heaps if (moment := heap.first_us()) is not None), default=None)
 
+    def _begin(self, now_us: int) -> Partition:
+        """The memory, with nothing that this batch causes in it yet."""
+        known = self.known
+        known.effects, known.decided_at, known.writes = Effects(), format_time(now_us), {}
+        return known
+
     def _note_log_times(self) -> None:
         log_times = self.log_times
         self.known.reach(log_times.get(self.topics.actions, -1), log_times.get(self.topics.authentications, -1))
@@ -179,7 +184,7 @@ class Correlator:
                     became = read(topic, record, arrival_us)
                 except Exception as error:
                     raise EventFailed((topic, record.offset)) from error
-            account[became] = account.get(became, 0) + 1
+            account[became] += 1
         if new:
             self.known.effects.count("records_in", len(new))
         return log

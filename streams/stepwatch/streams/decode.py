@@ -10,11 +10,13 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from pydantic import ValidationError
 
+from stepwatch.schemas import cloudevents
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.compiled import (
     FastData,
@@ -84,6 +86,17 @@ class Fault(NamedTuple):
 
 
 Decoded = Event | Heartbeat | Skipped | Fault
+
+
+def text_of(value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> bytes | Fault:
+    """The event of a Kafka record as JSON text, whatever mode it came in; what cannot be read as such is a fault."""
+    text = value or b""
+    if headers and cloudevents.is_binary(headers):
+        try:
+            return cloudevents.to_structured(text, headers)
+        except ValueError as error:
+            return Fault("json", str(error))
+    return text
 
 
 def decode(value: bytes, arrival_us: int | None, family: str | None = None) -> Decoded:

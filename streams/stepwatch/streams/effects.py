@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+CONFLICT: Final = "conflict"
+MISROUTED: Final = "misrouted"
+BUG: Final = "bug"
+"""Error of a dead letter: we failed on it, whatever it holds, so it was not judged."""
+NAMED_ERRORS: Final = (CONFLICT, MISROUTED, BUG)
+"""Errors that are called by a name; every other is called by the field that is wrong."""
 
 
 class DeadLetter(NamedTuple):

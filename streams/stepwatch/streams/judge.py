@@ -32,6 +32,7 @@ EXEMPT = "exempt"
 NOT_REQUIRED = "not_required"
 
 AFTER_THE_FACT = "after_the_fact"
+SOURCE_SILENT = "source_silent"
 _NAMES = [name for name, _ in FILTERS]
 _STALE = _NAMES.index("stale")
 _WRONG_SESSION = _NAMES.index("wrong_session")
@@ -214,7 +215,7 @@ class Judge:
         reason, nearest = unverified(case)
         fair_us = self.fair_from(case)
         if fair_us is None:
-            return Decision(BLIND, "source_silent", None, nearest)
+            return Decision(BLIND, SOURCE_SILENT, None, nearest)
         return Decision(UNVERIFIED, reason, None, nearest, fair_us)
 
     def choice(self, action: Action, ledger: Ledger, horizon_us: int) -> Proof | None:

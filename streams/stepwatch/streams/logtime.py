@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 
 class LogTime:
     """The log time of one input's partition, the offset at which reading goes on, and what became of what was read.
@@ -17,12 +20,12 @@ class LogTime:
         next_offset: int = 0,
         now_us: int = -1,
         since: int | None = None,
-        account: dict[str, int] | None = None,
+        account: Mapping[str, int] | None = None,
     ) -> None:
         self.next_offset = next_offset
         self.now_us = now_us
         self.since = next_offset if since is None else since
-        self.account = {} if account is None else account
+        self.account: Counter[str] = Counter(account)
 
     def read(self, offset: int, appended_us: int) -> int:
         """Note a record as read.
@@ -34,7 +37,3 @@ class LogTime:
         if appended_us > self.now_us:
             self.now_us = appended_us
         return self.now_us
-
-    def became(self, what: str, by: int = 1) -> None:
-        """Count what became of a record."""
-        self.account[what] = self.account.get(what, 0) + by

@@ -7,14 +7,13 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from stepwatch.schemas import cloudevents
 from stepwatch.schemas.responses import Response
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
 from stepwatch.streams import accounting, intake, state
 from stepwatch.streams.copies import Seen
-from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode
-from stepwatch.streams.effects import DeadLetter
+from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode, text_of
+from stepwatch.streams.effects import BUG, CONFLICT, MISROUTED, NAMED_ERRORS, DeadLetter
 from stepwatch.streams.limits import ERROR_CHARS_MAX, MOVES_MAX, TYPE_CHARS_MAX
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.routing import Router, first_arrival
@@ -22,9 +21,6 @@ from stepwatch.streams.rows import Coordinates
 from stepwatch.streams.waiting import SubjectKey
 
 PULSE_SOURCE = "stepwatch"
-BUG = "bug"
-"""Error of a dead letter: we failed on it, whatever it holds."""
-NAMED_ERRORS = ("conflict", "misrouted", BUG)
 
 
 class InputRecord(Protocol):
@@ -40,6 +36,15 @@ class InputRecord(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+
+
+def response_of(value: bytes | None) -> Response | Fault:
+    """What a person decided, or the first field that is wrong with it."""
+    try:
+        return Response.model_validate_json(value or b"")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return Fault(".".join(str(part) for part in first["loc"]) or "json", first["msg"])
 
 
 class Reading:
@@ -65,15 +70,12 @@ class Reading:
         if not is_action and known.first_log_us is None:
             known.first_log_us = arrival_us
             state.save_first_log(known.writes, arrival_us)
-        value = record.value or b""
-        if record.headers and cloudevents.is_binary(record.headers):
-            try:
-                value = cloudevents.to_structured(value, record.headers)
-            except ValueError as error:
-                return self.dead_letter(topic, record, arrival_us, "unreadable", Fault("json", str(error)))
+        text = text_of(record.value, record.headers)
+        if isinstance(text, Fault):
+            return self.dead_letter(topic, record, arrival_us, "unreadable", text)
         if record.headers:
             arrival_us = first_arrival(record.headers, arrival_us, known.sets.accept_late_max_us)
-        outcome = decode(value, arrival_us, ACTION if is_action else AUTHENTICATION)
+        outcome = decode(text, arrival_us, ACTION if is_action else AUTHENTICATION)
         if isinstance(outcome, Event):
             return self._accept(topic, record, outcome)
         if isinstance(outcome, Heartbeat):
@@ -97,26 +99,23 @@ class Reading:
             return accounting.DUPLICATE
         if what is Seen.CONFLICT:
             fault = Fault("id", f"{event.id!r} of {event.source} was seen with another body")
-            return self.dead_letter(topic, record, event.arrival_us, "conflict", fault)
+            return self.dead_letter(topic, record, event.arrival_us, CONFLICT, fault)
         return accounting.AUDIT if event.family == ACTION else accounting.EVIDENCE
 
     def _move(self, topic: str, record: InputRecord, arrival_us: int, subject: SubjectKey) -> str:
         move = self._router.move(topic, subject, record.value, record.headers, arrival_us)
         if move is None:
             fault = Fault("subject", f"{subject[0]}/{subject[1]} belongs elsewhere, and it was moved {MOVES_MAX} times")
-            return self.dead_letter(topic, record, arrival_us, "misrouted", fault)
+            return self.dead_letter(topic, record, arrival_us, MISROUTED, fault)
         self._known.effects.moves.append(move)
         self._known.effects.count("moved")
         return accounting.MOVED
 
     def respond(self, topic: str, record: InputRecord, arrival_us: int) -> str:
         """Read what a person decided."""
-        try:
-            response = Response.model_validate_json(record.value or b"")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "json"
-            return self.dead_letter(topic, record, arrival_us, "invalid", Fault(field, first["msg"]))
+        response = response_of(record.value)
+        if isinstance(response, Fault):
+            return self.dead_letter(topic, record, arrival_us, "invalid", response)
         done = self._known.alerting.respond(response)
         self._known.effects.count("responses.applied" if done else "responses.without_effect")
         return accounting.RESPONSE

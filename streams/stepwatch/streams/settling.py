@@ -8,11 +8,11 @@ from stepwatch.streams.alerts_of import VERDICT_KINDS, action_bucket, alert_of, 
 from stepwatch.streams.anchors import weigh_action, weigh_evidence
 from stepwatch.streams.facts import Action, Fact, Published
 from stepwatch.streams.failing import EventFailed, Where
-from stepwatch.streams.judge import BLIND, UNVERIFIED, VERIFIED, Decision
+from stepwatch.streams.judge import BLIND, SOURCE_SILENT, UNVERIFIED, VERIFIED, Decision
 from stepwatch.streams.ledger import Ledger, between
 from stepwatch.streams.limits import OVERLOADED_MEMBERS_MAX
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
-from stepwatch.streams.partition import Named, Partition
+from stepwatch.streams.partition import Partition
 from stepwatch.streams.publishing import publish_from, published_form
 from stepwatch.streams.rows import judged_row
 from stepwatch.streams.touching import touched_by_fact
@@ -54,29 +54,15 @@ def _settle_news(partition: Partition, subject: SubjectKey, news: list[Fact | Ac
     """New evidence touches the open actions that it may concern; an action itself, and later ones by `max_uses`."""
     ledger = partition.ledgers[subject]
     touched = {item.key: item for item in news if isinstance(item, Action)}
-    blind = _Blind(partition.blind, subject)
     for item in news:
         if isinstance(item, Fact):
-            touched.update(
-                (action.key, action)
-                for action in touched_by_fact(item, ledger, partition.judge, partition.spans, blind)
-            )
+            concerned = touched_by_fact(item, ledger, partition.judge, partition.spans)
+            touched.update((action.key, action) for action in concerned)
     if touched and partition.spans.limited:
         first_us = min(action.time_us for action in touched.values())
         touched.update((a.key, a) for a in between(ledger.actions, first_us, 2**62) if _is_limited(partition, a))
     partition.again.setdefault(subject, set()).update(touched)
     weigh_evidence(partition, ledger, subject, news)
-
-
-class _Blind:
-    """The actions of one subject among all that are blind."""
-
-    def __init__(self, blind: set[Named], subject: SubjectKey) -> None:
-        self._blind = blind
-        self._subject = subject
-
-    def __contains__(self, key: object) -> bool:
-        return (self._subject, key) in self._blind
 
 
 def _is_limited(partition: Partition, action: Action) -> bool:
@@ -89,7 +75,7 @@ def consider(
     """Judge one open action, and publish the decision or note from when it may be published."""
     decision = partition.judge.decide(action, ledger)
     named = (subject, action.key)
-    if decision.reason == "source_silent":
+    if decision.reason == SOURCE_SILENT:
         partition.blind.add(named)
     else:
         partition.blind.discard(named)

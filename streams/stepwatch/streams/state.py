@@ -36,6 +36,9 @@ _MEMBER = "member"
 _encode = msgspec.msgpack.Encoder().encode
 _decode_key = msgspec.msgpack.Decoder(list[Any]).decode
 
+ACTION_KEY = _encode((_KINDS[Action], "", "", "", ""))[: 1 + len(_encode(_KINDS[Action]))]
+"""What the key of an action begins with."""
+
 
 class StateError(Exception):
     """The state topic holds what this version cannot read.
@@ -124,6 +127,17 @@ def save_signs(writes: Writes, liveness: Liveness) -> None:
     for source in liveness.dirty:
         writes[_FEED + source.encode()] = _value(liveness.feeds[source])
     liveness.dirty.clear()
+
+
+def read_action(value: bytes) -> Action:
+    """What `save` wrote of an action.
+
+    Raises:
+        StateError: a record of a version that this one cannot read.
+    """
+    _check_version(value)
+    action: Action = _read(value, Action)
+    return action
 
 
 def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]]) -> dict[str, LogTime]:

@@ -6,13 +6,13 @@ action lies in windows around its time (contract section 5), so most facts can c
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.times import DAY_US
-from stepwatch.streams.facts import Action, Fact, Key
-from stepwatch.streams.judge import AFTER_THE_FACT, Judge, may_come_after
+from stepwatch.streams.facts import Action, Fact
+from stepwatch.streams.judge import AFTER_THE_FACT, SOURCE_SILENT, Judge, may_come_after
 from stepwatch.streams.ledger import STEPS, Ledger, between
 from stepwatch.streams.sets import PolicySets
 
@@ -48,7 +48,7 @@ def spans_of(sets: PolicySets) -> Spans:
     )
 
 
-def touched_by_fact(fact: Fact, ledger: Ledger, judge: Judge, spans: Spans, blind: Container[Key]) -> Iterator[Action]:
+def touched_by_fact(fact: Fact, ledger: Ledger, judge: Judge, spans: Spans) -> Iterator[Action]:
     """Open actions, each once or more often, whose decision or whose patterns a new fact may change.
 
     Args:
@@ -56,14 +56,13 @@ def touched_by_fact(fact: Fact, ledger: Ledger, judge: Judge, spans: Spans, blin
         ledger: of its subject.
         judge: knows the policies of actions.
         spans: of all sets.
-        blind: of the subject's open actions those that a source's silence leaves undecided.
     """
     first_us, last_us = _near(fact, spans)
     for action in between(ledger.actions, first_us, last_us):
         if not action.closed:
             yield action
     if fact.source in spans.feeds:
-        yield from (ledger.open[key] for key in ledger.unproved if key in blind)
+        yield from (ledger.open[key] for key, reason in ledger.unproved.items() if reason == SOURCE_SILENT)
     if not fact.kind:
         return
     is_last = ledger.verifications[-1] is fact
