@@ -23,6 +23,7 @@ from stepwatch.streams.correlator import Correlator
 from stepwatch.streams.effects import DeadLetter, Effects
 from stepwatch.streams.reading import NAMED_ERRORS
 from stepwatch.streams.sets import PolicySets, build_set
+from tests.core.chunks import as_chunk
 
 T0_US = 1_795_510_800_000_000
 """2026-11-24T09:00:00Z: where the log of every driver begins."""
@@ -76,6 +77,10 @@ class Log:
         log = self.records[topic]
         log.append(Record(len(log), at_us // MS_US, key, event, headers))
         return log[-1]
+
+
+AS_CHUNKS = False
+"""Whether the correlator is given chunks, which the native core reads, or lists: see `conftest.py`."""
 
 
 def an_event(
@@ -178,8 +183,9 @@ class Driver:
     def take(self, topic: str, records: Sequence[Record]) -> Effects:
         """Give the correlator one batch, whether it has read it before or not, and gather the effects."""
         wall_us = self.log.now_us + 250 * MS_US if self.wall_us is None else self.wall_us
-        effects = self.effects = self.correlator.take(topic, records, wall_us)
-        self.rows += [json.loads(value) for _, value in effects.audit]
+        batch = as_chunk(records) if AS_CHUNKS else records
+        effects = self.effects = self.correlator.take(topic, batch, wall_us)
+        self.rows += [json.loads(value) for _, value in effects.audit_rows()]
         self.evidence_rows += [json.loads(value) for _, value in effects.evidence]
         self.alerts += [json.loads(value) for _, value in effects.alerts if value is not None]
         self.dead_letters += effects.dead_letters

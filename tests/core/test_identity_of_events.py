@@ -243,9 +243,9 @@ def test_an_action_that_no_policy_matches_is_not_remembered_and_its_copy_repeats
     driver = Driver(POLICY)
     driver.send(TOPICS.actions, act(VIEW))
     assert stored(driver) == {}
-    keys = [key for key, _ in driver.effects.audit]
+    keys = [key for key, _ in driver.effects.audit_rows()]
     driver.send(TOPICS.actions, act(VIEW))
-    assert [key for key, _ in driver.effects.audit] == keys
+    assert [key for key, _ in driver.effects.audit_rows()] == keys
     first, second = driver.rows
     names_of_the_row = ("tenant", "subject", "source", "action_id", "revision", "verdict", "reason", "policy")
     assert [first[name] for name in names_of_the_row] == [second[name] for name in names_of_the_row]

@@ -47,14 +47,14 @@ def test_rows_are_keyed_by_the_canonical_subject_whatever_alias_an_event_used() 
     driver.evidence("stepup.verified", "v-1", subject="00u1abc", tenant="acme")
     assert [key for key, _ in driver.effects.evidence] == [b"acme/alice"]
     driver.action("a-1", subject="alice@acme.example", tenant="acme")
-    assert [key for key, _ in driver.effects.audit] == [b"acme/alice"]
+    assert [key for key, _ in driver.effects.audit_rows()] == [b"acme/alice"]
     assert driver.verdict("a-1")["subject"] == "alice"
 
 
 def test_the_tenant_of_a_key_is_default_where_an_event_names_none() -> None:
     driver = Driver(ALIASES)
     driver.action("a-1", action="reports.view")
-    assert [key for key, _ in driver.effects.audit] == [b"default/alice"]
+    assert [key for key, _ in driver.effects.audit_rows()] == [b"default/alice"]
 
 
 def test_a_record_belongs_to_the_partition_of_its_canonical_subject_and_not_of_its_own_key() -> None:

@@ -27,7 +27,7 @@ def said_by_batch(sets: PolicySets, topics: dict[str, list[Record]], seed: int) 
         start = reader.correlator.positions.get(topic, 0)
         effects = reader.correlator.take(topic, [r for r in topics[topic] if r.offset >= start][:count], 0)
         reader.outputs.commit(effects)
-        said.append((sorted(row for _, row in effects.audit), sorted(effects.alerts, key=repr)))
+        said.append((sorted(row for _, row in effects.audit_rows()), sorted(effects.alerts, key=repr)))
         if rng.random() < 0.05:
             reader.restart()
     return said

@@ -22,14 +22,14 @@ from faust.app.base import BootStrategy
 from mode import Service, Worker
 from mode.supervisors import CrashingSupervisor
 
-from stepwatch.agents import transaction
+from stepwatch.streams import limits
 
 
 def test_the_wait_between_two_transactions_is_the_module_constant_that_we_set() -> None:
     sender = aiokafka.producer.sender
     assert sender.BACKOFF_OVERRIDE == 0.002
     assert "return BACKOFF_OVERRIDE" in inspect.getsource(sender.AddPartitionsToTxnHandler)
-    assert transaction.BATCH_BYTES_MAX < 1_000_000
+    assert limits.PRODUCE_BYTES_MAX < 1_000_000
 
 
 def test_an_empty_batch_takes_one_record_of_any_size_and_a_full_one_says_none() -> None:

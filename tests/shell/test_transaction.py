@@ -10,9 +10,10 @@ import pytest
 
 from stepwatch.agents.errors import TransactionFailed
 from stepwatch.agents.settings import Settings
-from stepwatch.agents.transaction import BATCH_BYTES_MAX, Transaction
+from stepwatch.agents.transaction import Transaction
 from stepwatch.schemas.topics import ROW_BYTES_MAX
 from stepwatch.streams.effects import DeadLetter, Effects
+from stepwatch.streams.limits import PRODUCE_BYTES_MAX
 from tests.live.harness import new_settings, read, with_topics
 
 pytestmark = pytest.mark.live
@@ -59,7 +60,7 @@ def test_effects_that_fill_many_batches_are_all_there_in_their_order(kafka: str,
         settings, transaction = await opened(kafka, tmp_path)
         effects = Effects()
         row = b"x" * 1000
-        effects.audit = [(b"%d" % n, row) for n in range(3 * BATCH_BYTES_MAX // 1000)]
+        effects.audit = [(b"%d" % n, row) for n in range(3 * PRODUCE_BYTES_MAX // 1000)]
         await transaction.commit(effects)
         records = await read(settings, settings.topics.audit)
         assert [r.key for r in records] == [key for key, _ in effects.audit]

@@ -12,6 +12,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from stepwatch.agents.errors import PositionLost
 from stepwatch.agents.task import Batch, PartitionTask
+from stepwatch.agents.whole import batch_of
 
 _IN_FLIGHT = 6
 """Batches on their way to the task: enough that the next are there while it commits."""
@@ -33,7 +34,7 @@ class Feeder:
         task: PartitionTask,
         topics: Sequence[str],
         put: Callable[[Batch], Awaitable[Any]],
-        batch_records: int,
+        items_max: int,
     ) -> None:
         """Feed `task`.
 
@@ -42,14 +43,14 @@ class Feeder:
             task: of the partition.
             topics: the inputs; of equally old batches the first named goes first.
             put: takes a batch on its way to the task.
-            batch_records: the most records of a batch.
+            items_max: the most that a batch takes of what the consumer hands on: records, or whole chunks of them.
         """
         self._consumer = consumer
         self._task = task
         self._tps = [TopicPartition(topic, task.partition) for topic in topics]
         self._put = put
-        self._batch_records = batch_records
-        self._held: dict[Any, list[Any]] = {}
+        self._items_max = items_max
+        self._held: dict[Any, Sequence[Any]] = {}
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
 
     async def run(self) -> None:
@@ -75,14 +76,14 @@ class Feeder:
             at_end = not self._behind(tp, await self._consumer.position(tp))
             await self._put(Batch(self._task, tp.topic, records, at_end, self._slots.release))
 
-    async def _oldest(self) -> tuple[Any, list[Any]]:
+    async def _oldest(self) -> tuple[Any, Sequence[Any]]:
         waiting_since = 0.0
         while True:
             missing = [tp for tp in self._tps if tp not in self._held]
             if missing:
                 wait_ms = _POLL_MS if waiting_since or not self._held else 0
-                got = await self._consumer.getmany(*missing, timeout_ms=wait_ms, max_records=self._batch_records)
-                self._held.update(got)
+                got = await self._consumer.getmany(*missing, timeout_ms=wait_ms, max_records=self._items_max)
+                self._held.update((tp, batch_of(items)) for tp, items in got.items())
                 missing = [tp for tp in missing if tp not in got]
             if not self._held:
                 continue

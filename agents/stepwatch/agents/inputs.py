@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -14,7 +14,7 @@ from mode import Service
 
 from stepwatch.agents import metrics
 from stepwatch.agents.clients import close_client, in_words, open_client, open_producer
-from stepwatch.agents.errors import NotCoPartitioned
+from stepwatch.agents.errors import NotCoPartitioned, TransactionFailed
 from stepwatch.agents.feeder import Feeder
 from stepwatch.agents.health import Health
 from stepwatch.agents.logs import FRAMEWORK, get_logger
@@ -27,7 +27,9 @@ from stepwatch.agents.takeover import Build, take_over
 from stepwatch.agents.task import Batch, PartitionTask
 from stepwatch.agents.topics import require_topics, retention_needed_ms
 from stepwatch.agents.trials import Trials, TryAgain
+from stepwatch.agents.whole import Whole, read_whole
 from stepwatch.streams.effects import Move
+from stepwatch.streams.native import is_built
 
 log = get_logger(__name__)
 _TAKEOVERS_AT_ONCE = 4
@@ -71,10 +73,12 @@ class InputService(Service):
         self._policies = policies
         self._put = put
         self._build = build
+        self._whole = Whole(settings.batch_records) if is_built and settings.native else None
         self._consumer: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None
         self._pulses = PulseWriter(settings)
         self._owners: dict[int, _Owner] = {}
+        self._parked: dict[int, _Owner] = {}
         self._changed = asyncio.Event()
         self._assigned: frozenset[Any] | None = None
         self._failure: BaseException | None = None
@@ -117,12 +121,22 @@ class InputService(Service):
         self._consumer.pause(*self._assigned)
         self._changed.set()
 
-    async def release(self) -> None:
-        """Give back every partition: what is inside a transaction finishes it, all else is dropped."""
+    async def park(self) -> None:
+        """Stop working on every partition, and keep what is in memory: most come back to us when the group has settled.
+
+        What is inside a transaction finishes it, all else is dropped.
+        """
         owners, self._owners = self._owners, {}
         self._assigned = None
         metrics.PARTITIONS_OWNED.set(0)
-        await asyncio.gather(*(owner.close() for owner in owners.values()))
+        kept = await asyncio.gather(*(owner.park() for owner in owners.values()))
+        self._parked = {owner.partition: owner for owner, clean in zip(owners.values(), kept, strict=True) if clean}
+
+    async def release(self) -> None:
+        """Give back every partition, with all that is known of it."""
+        await self.park()
+        parked, self._parked = self._parked, {}
+        await asyncio.gather(*(owner.close() for owner in parked.values()))
 
     async def on_stop(self) -> None:
         """Finish what is begun, leave the group."""
@@ -152,11 +166,14 @@ class InputService(Service):
             if self._failure is not None:
                 raise self._failure
             if self._assigned is not None:
-                self._own(self._assigned)
+                await self._own(self._assigned)
 
     def _new_consumer(self) -> AIOKafkaConsumer:
+        if self._whole is not None:
+            read_whole()
         self._consumer = AIOKafkaConsumer(
             **self._settings.kafka_client_options(),
+            value_deserializer=self._whole,
             group_id=self._settings.group("correlate"),
             partition_assignment_strategy=(RangePartitionAssignor,),
             isolation_level="read_committed",
@@ -174,8 +191,11 @@ class InputService(Service):
         self._consumer.subscribe(self._settings.topics.inputs, listener=_Listener(self))
         return self._consumer
 
-    def _own(self, assigned: frozenset[Any]) -> None:
-        """Begin to take over what is new; an assignment is whole each time, and `release` came before it."""
+    async def _own(self, assigned: frozenset[Any]) -> None:
+        """Go on with what is still ours, and begin to take over what is new.
+
+        An assignment is whole each time, and `park` came before it.
+        """
         partitions = sorted({tp.partition for tp in assigned})
         for partition in partitions:
             topics = {tp.topic for tp in assigned if tp.partition == partition}
@@ -186,25 +206,21 @@ class InputService(Service):
                     f"{self._settings.group('correlate')} must use the range assignor and read the same "
                     "topics; stop those of another version"
                 )
-            if partition not in self._owners:
+            if (parked := self._parked.pop(partition, None)) is not None:
+                self._owners[partition] = parked
+                parked.go_on()
+            elif partition not in self._owners:
                 self._owners[partition] = _Owner(self, partition)
+        others, self._parked = self._parked, {}
+        await asyncio.gather(*(owner.close() for owner in others.values()))
         metrics.PARTITIONS_OWNED.set(len(partitions))
         if not partitions:
             self._health.works("inputs")
 
-    async def _take_over(self, partition: int) -> PartitionTask:
+    async def _take_over(self, partition: int) -> tuple[PartitionTask, Mapping[str, int]]:
         async with self._slots:
             owned = await take_over(self._settings, partition, self._build)
-        consumer: Any = self._consumer
-        tps = []
-        for topic, offset in owned.starts.items():
-            tps.append(TopicPartition(topic, partition))
-            consumer.seek(tps[-1], offset)
-        consumer.resume(*tps)
-        if self._policies.sets is not None:
-            # Others may have become known while the correlator was built.
-            owned.correlator.use(self._policies.sets)
-        return PartitionTask(
+        task = PartitionTask(
             self._settings,
             owned.transaction,
             owned.correlator,
@@ -213,6 +229,20 @@ class InputService(Service):
             self._trials.setdefault(partition, Trials(partition)),
             lambda topic, offset: read_one(self._settings, TopicPartition(topic, partition), offset),
         )
+        self._read_on(task, owned.starts)
+        return task, owned.starts
+
+    def _read_on(self, task: PartitionTask, starts: Mapping[str, int]) -> None:
+        """Read the inputs from where the task stands; those that it has never read from their starts."""
+        consumer: Any = self._consumer
+        tps = []
+        for topic, offset in {**starts, **task.correlator.positions}.items():
+            tps.append(TopicPartition(topic, task.partition))
+            consumer.seek(tps[-1], offset)
+        consumer.resume(*tps)
+        if self._policies.sets is not None:
+            # Others may have become known meanwhile.
+            task.correlator.use(self._policies.sets)
 
     def _pause(self, partition: int) -> None:
         assert self._consumer is not None
@@ -232,7 +262,8 @@ class InputService(Service):
 
     def _feeder(self, task: PartitionTask) -> Feeder:
         assert self._consumer is not None
-        return Feeder(self._consumer, task, self._settings.topics.inputs, self._put, self._settings.batch_records)
+        items_max = 1 if self._whole is not None else self._settings.batch_records
+        return Feeder(self._consumer, task, self._settings.topics.inputs, self._put, items_max)
 
 
 class _Owner:
@@ -242,19 +273,46 @@ class _Owner:
         self.partition = partition
         self.task: PartitionTask | None = None
         self._service = service
+        self._starts: Mapping[str, int] = {}
         self._working: asyncio.Task[None] | None = None
         self._starting = asyncio.create_task(self._start(), name=f"partition {partition}")
         self._feeding: asyncio.Task[None] | None = None
         self._watch(self._starting)
 
     async def _start(self) -> None:
-        task = await self._service._take_over(self.partition)
-        self.task = task
+        self.task, self._starts = await self._service._take_over(self.partition)
+        self._work(self.task)
+        self._service._taken_over()
+
+    def _work(self, task: PartitionTask) -> None:
         self._working = asyncio.create_task(task.run(), name=f"task of {self.partition}")
         self._feeding = asyncio.create_task(self._service._feeder(task).run(), name=f"feeder of {self.partition}")
         self._watch(self._working)
         self._watch(self._feeding)
+
+    def go_on(self) -> None:
+        """The partition has come back to us: work on it as it is in memory."""
+        self._starting = asyncio.create_task(self._go_on(), name=f"partition {self.partition} goes on")
+        self._watch(self._starting)
+
+    async def _go_on(self) -> None:
+        task = self.task
+        assert task is not None, "what is parked has a task"
+        try:
+            # Refused where another worker has had it meanwhile: its take-over has fenced our producer.
+            await task.transaction.abort_one_each()
+        except TransactionFailed as error:
+            log.info("another worker has had a partition meanwhile: taking it over anew", partition=self.partition)
+            log.debug("what Kafka said", error=str(error))
+            await self._drop()
+            self.task = None
+            await self._start()
+            return
+        task.resume()
+        self._service._read_on(task, self._starts)
+        self._work(task)
         self._service._taken_over()
+        log.info("goes on", partition=self.partition)
 
     async def _start_again(self) -> None:
         """Take the partition over anew: what is in memory is ahead of the log."""
@@ -276,16 +334,28 @@ class _Owner:
 
         running.add_done_callback(done)
 
+    async def park(self) -> bool:
+        """Stop working on the partition; True where it may go on later, else all that is known of it is gone."""
+        if self.task is not None and self._working is not None and self._starting.done():
+            await self._stop_feeding()
+            if await self.task.park(self._working):
+                return True
+        await self.close()
+        return False
+
     async def close(self) -> None:
         if not self._starting.done():
             self._starting.cancel()
             await asyncio.wait({self._starting})
         await self._drop()
 
-    async def _drop(self) -> None:
+    async def _stop_feeding(self) -> None:
         if self._feeding is not None and not self._feeding.done():
             self._feeding.cancel()
             await asyncio.wait({self._feeding})
+
+    async def _drop(self) -> None:
+        await self._stop_feeding()
         if self.task is not None:
             await self.task.close(self._working)
 
@@ -298,7 +368,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         try:
-            await self._service.release()
+            await self._service.park()
         except Exception as error:
             self._service.fail(error)
 

@@ -106,7 +106,7 @@ class PartitionTask:
         self.partition = transaction.partition
         self.correlator = correlator
         self.pulse = Pulse(self.partition, settings.topics, correlator, every_s=settings.pulse_ms / 1000)
-        self._transaction = transaction
+        self.transaction = transaction
         self._policies_fresh = policies_fresh
         self._send_moves = send_moves
         self._trials = trials
@@ -116,6 +116,7 @@ class PartitionTask:
         self._owed_records = 0
         self._owed_since = 0.0
         self._committing = False
+        self._busy = False
         self._closing = False
         self.committed: dict[str, int] = dict(correlator.positions)
         self._records_in = {t: metrics.RECORDS_IN.labels(t) for t in settings.topics.inputs}
@@ -138,6 +139,7 @@ class PartitionTask:
         await self._condemn_accepted()
         while not self._closing:
             batches = await self._next_batches()
+            self._busy = True
             try:
                 if batches:
                     await self._policies_fresh()
@@ -145,8 +147,31 @@ class PartitionTask:
                 else:
                     await self._commit(Effects(), 0)
             finally:
+                self._busy = False
                 for batch in batches:
                     batch.acknowledge()
+
+    async def park(self, running: asyncio.Task[None]) -> bool:
+        """Finish the round at hand (5 s at most), drop all else, and keep what is in memory.
+
+        Args:
+            running: the asyncio task that runs `run`.
+
+        Returns:
+            Whether memory is what Kafka holds, so that `run` may go on with it once nobody else has had the partition.
+        """
+        self._closing = True
+        if self._busy:
+            await asyncio.wait({running}, timeout=_FINISH_S)
+        clean = not self._busy and not (running.done() and (running.cancelled() or running.exception() is not None))
+        running.cancel()
+        await asyncio.wait({running}, timeout=_FINISH_S)
+        self._drop_queued()
+        return clean
+
+    def resume(self) -> None:
+        """`run` may be called again."""
+        self._closing = False
 
     async def close(self, running: asyncio.Task[None] | None) -> None:
         """Let a transaction that has begun finish (5 s at most), drop all else, and stop the producer.
@@ -160,10 +185,13 @@ class PartitionTask:
                 await asyncio.wait({running}, timeout=_FINISH_S)
             running.cancel()
             await asyncio.wait({running}, timeout=_FINISH_S)
+        self._drop_queued()
+        metrics.forget_partition(self.partition, self._settings.topics.inputs)
+        await self.transaction.close()
+
+    def _drop_queued(self) -> None:
         while not self._queue.empty():
             self._queue.get_nowait().acknowledge()
-        metrics.forget_partition(self.partition, self._settings.topics.inputs)
-        await self._transaction.close()
 
     async def _next_batches(self) -> list[Batch]:
         """The batches at hand; none where owed positions are due."""
@@ -226,7 +254,7 @@ class PartitionTask:
         started = time.monotonic()
         self._committing = True
         try:
-            await self._transaction.commit(effects)
+            await self.transaction.commit(effects)
         finally:
             self._committing = False
         metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
@@ -252,6 +280,7 @@ class PartitionTask:
 def _add(all_effects: Effects, effects: Effects) -> None:
     """Append the effects of a later batch."""
     all_effects.audit += effects.audit
+    all_effects.plain += effects.plain
     all_effects.evidence += effects.evidence
     all_effects.alerts += effects.alerts
     all_effects.dead_letters += effects.dead_letters

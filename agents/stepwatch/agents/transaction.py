@@ -21,9 +21,8 @@ from stepwatch.agents.errors import RoleError, TransactionFailed
 from stepwatch.agents.refusals import NO_RIGHT
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.topics import Topics
-
-BATCH_BYTES_MAX = 900_000
-"""Of one produce batch: below a broker's default limit of 1 MB, so no batch of small records is refused."""
+from stepwatch.streams.limits import PRODUCE_BYTES_MAX
+from stepwatch.streams.native import is_built, native
 
 # The second transaction in a row meets "concurrent transactions" while the broker still writes the markers of
 # the first; waiting 20 ms there costs a tenth of the throughput. tests/shell holds this private name.
@@ -36,6 +35,7 @@ class Performable(Protocol):
     """What a transaction needs of `stepwatch.streams.effects.Effects`."""
 
     audit: Any
+    plain: Any
     evidence: Any
     alerts: Any
     dead_letters: Any
@@ -77,7 +77,7 @@ class Transaction:
                 **self._settings.kafka_client_options(),
                 transactional_id=self.id,
                 transaction_timeout_ms=self._settings.transaction_timeout_ms,
-                max_batch_size=BATCH_BYTES_MAX,
+                max_batch_size=PRODUCE_BYTES_MAX,
             ),
             self._settings,
         )
@@ -102,6 +102,8 @@ class Transaction:
             ):
                 if records:
                     sent += await self._send(producer, topic, records)
+            for rows in effects.plain:
+                sent += await self._send_encoded(producer, self._topics.audit, rows)
             if effects.dead_letters:
                 sent += await self._send_dead_letters(producer, effects.dead_letters)
             await _await_all(sent)
@@ -137,6 +139,10 @@ class Transaction:
         producer._txn_manager.wait_for_transaction_end().add_done_callback(_look)
 
     async def _send(self, producer: AIOKafkaProducer, topic: str, records: Keyed) -> list[Any]:
+        if is_built:
+            rows = native.Rows(PRODUCE_BYTES_MAX)
+            rows.extend(records)
+            return await self._send_encoded(producer, topic, rows)
         now_ms = time.time_ns() // 1_000_000
         sent = []
         batch = producer.create_batch()
@@ -150,6 +156,9 @@ class Transaction:
                 append(key=key, value=value, timestamp=now_ms)
         sent.append(await self._hand_over(producer, topic, batch))
         return sent
+
+    async def _send_encoded(self, producer: AIOKafkaProducer, topic: str, rows: Any) -> list[Any]:
+        return [await self._hand_over(producer, topic, EncodedBatch(batch)) for batch in rows.batches()]
 
     async def _send_dead_letters(self, producer: AIOKafkaProducer, letters: Sequence[Any]) -> list[Any]:
         now_ms = time.time_ns() // 1_000_000
@@ -184,6 +193,42 @@ class Transaction:
             f"{error}; nothing of this batch is visible. This worker starts again; if that does not help, "
             "read the broker's log"
         )
+
+
+class EncodedBatch:
+    """A batch that the native core has encoded, with what aiokafka's sender asks of its own BatchBuilder."""
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+        self._state = (-1, -1, 0)
+        self._now_ms = time.time_ns() // 1_000_000
+        self._built: bytes | None = None
+
+    def close(self) -> None:
+        """It takes no records."""
+
+    def closed(self) -> bool:
+        """It takes no records."""
+        return True
+
+    def record_count(self) -> int:
+        """How many records it holds."""
+        count: int = self._batch.record_count()
+        return count
+
+    def size(self) -> int:
+        """Its bytes."""
+        size: int = self._batch.size()
+        return size
+
+    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
+        self._state = (producer_id, producer_epoch, base_sequence)
+
+    def _build(self) -> bytes:
+        # Asked for again where the batch has to be sent again.
+        if self._built is None:
+            self._built = self._batch.build(*self._state, True, self._now_ms)
+        return self._built
 
 
 def _first_cause(producer: AIOKafkaProducer, error: BaseException, sent: Sequence[Any]) -> BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
@@ -13,12 +14,14 @@ from stepwatch.streams.effects import BUG, Effects
 from stepwatch.streams.failing import EventFailed
 from stepwatch.streams.forgetting import forget_alerts, forget_items
 from stepwatch.streams.logtime import LogTime
+from stepwatch.streams.native import is_built, is_chunk
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns.source_silence import next_silence_us
 from stepwatch.streams.reading import InputRecord, Reading
 from stepwatch.streams.rows import plain_rest
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.settling import settle, settle_alerts
+from stepwatch.streams.skimming import Skimming
 
 NOTHING_CONDEMNED: Mapping[int, str] = {}
 
@@ -46,6 +49,7 @@ class Correlator:
         self.partition = partition
         self.topics = topics
         self.known = Partition(sets)
+        self._skimming = Skimming(self.known, partition, partitions) if is_built else None
         self.logs = state.restore(self.known, restored)
         self._reading = Reading(self.known, partition, partitions, topics)
         self._note_log_times()
@@ -90,7 +94,7 @@ class Correlator:
 
         Args:
             topic: one of the three inputs.
-            records: in the order of their offsets; those below the position are left out.
+            records: in the order of their offsets, as a list or a chunk; those below the position are left out.
             now_us: the wall clock, shown in rows and decided by nothing.
             condemned: offset -> why: records on which we have failed; they become dead letters `bug`, unread.
 
@@ -173,18 +177,25 @@ class Correlator:
         if log is None:
             log = self.logs[topic] = LogTime(records[0].offset if records else 0)
         read = self._reading.respond if topic == self.topics.responses else self._reading.read
-        account = log.account
-        new = [record for record in records if record.offset >= log.next_offset]
-        for record in new:
+        before = log.account.total()
+
+        def read_one(record: InputRecord) -> str:
+            """What becomes of a record."""
             arrival_us = log.read(record.offset, record.timestamp * 1000)
-            if condemned and record.offset in condemned:
-                became = self._reading.dead_letter(topic, record, arrival_us, BUG, Fault("", condemned[record.offset]))
-            else:
-                try:
-                    became = read(topic, record, arrival_us)
-                except Exception as error:
-                    raise EventFailed((topic, record.offset)) from error
-            account[became] += 1
-        if new:
-            self.known.effects.count("records_in", len(new))
+            if record.offset in condemned:
+                return self._reading.dead_letter(topic, record, arrival_us, BUG, Fault("", condemned[record.offset]))
+            try:
+                return read(topic, record, arrival_us)
+            except Exception as error:
+                raise EventFailed((topic, record.offset)) from error
+
+        chunk: Any = records
+        if self._skimming is not None and topic == self.topics.actions and is_chunk(chunk):
+            self._skimming.read(chunk, log, condemned, read_one)
+        else:
+            for record in records:
+                if record.offset >= log.next_offset:
+                    log.account[read_one(record)] += 1
+        if new := log.account.total() - before:
+            self.known.effects.count("records_in", new)
         return log

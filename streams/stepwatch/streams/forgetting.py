@@ -46,7 +46,7 @@ def _forget(partition: Partition, subject: SubjectKey, ledger: Ledger, item: Fac
     elif isinstance(item, Action):
         ledger.forget_action(item.key)
     else:
-        del ledger.remembered[item.key]
+        ledger.forget_remembered(item.key)
     for pattern in ANCHORED:
         partition.anchored.discard((pattern, (subject, item.key)))
     drop(partition.writes, subject, item)

@@ -23,6 +23,11 @@ class Identities:
         self._in_tenant = {key: subject for key, subject in aliases.items() if key[0] != ALL}
         self._for_all = {alias: subject for (scope, alias), subject in aliases.items() if scope == ALL}
 
+    @property
+    def any(self) -> bool:
+        """Whether there is any alias."""
+        return bool(self._in_tenant or self._for_all)
+
     def canonical(self, tenant: str, subject: str) -> str:
         """The canonical id: the subject itself where it is no alias. The tenant's aliases go before all's."""
         if self._in_tenant:

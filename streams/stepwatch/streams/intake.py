@@ -220,7 +220,7 @@ def _remember(partition: Partition, event: Event, subject: SubjectKey) -> bool:
 
 
 def _keep(partition: Partition, subject: SubjectKey, known: Remembered) -> None:
-    partition.ledger(subject).remembered[known.key] = known
+    partition.ledger(subject).remember(known)
     partition.going.add(forget_from(partition.sets, known.time_us, known.arrival_us), subject, *known.key)
     state.save(partition.writes, subject, known)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from stepwatch.schemas import events as ev
 from stepwatch.streams.facts import Action, Fact, Key, Order, Remembered
@@ -34,6 +34,16 @@ ANCHORS = STEPS | {ev.APPROVAL_GRANTED}
 """What patterns look back from, where it is no action."""
 
 
+class ActionKeys(Protocol):
+    """Which actions are kept or remembered, of all subjects: kept up to date for the native core (`skimming`)."""
+
+    def remember(self, tenant: str, subject: str, source: str, event_id: str, /) -> None:
+        """An action of this key is known."""
+
+    def forget(self, tenant: str, subject: str, source: str, event_id: str, /) -> None:
+        """It is known no more."""
+
+
 class Ledger:
     """The facts of one subject. Lists are sorted by (time, source, id), `proofs` by (at, time, source, id).
 
@@ -48,6 +58,7 @@ class Ledger:
         "denials",
         "facts",
         "kept",
+        "keys",
         "open",
         "prompts",
         "proofs",
@@ -61,9 +72,10 @@ class Ledger:
         "verifications",
     )
 
-    def __init__(self, tenant: str, subject: str) -> None:
+    def __init__(self, tenant: str, subject: str, keys: ActionKeys | None = None) -> None:
         self.tenant = tenant
         self.subject = subject
+        self.keys = keys
         self.facts: dict[Key, Fact] = {}
         self.kept: dict[Key, Action] = {}
         self.open: dict[Key, Action] = {}
@@ -119,6 +131,8 @@ class Ledger:
     def add_action(self, action: Action) -> None:
         """Keep an action that a policy matches."""
         self.kept[action.key] = action
+        if self.keys is not None:
+            self.keys.remember(self.tenant, self.subject, *action.key)
         if not action.closed:
             self.open[action.key] = action
         insort(self.actions, action, key=_order)
@@ -136,6 +150,18 @@ class Ledger:
                     self.sessions[name].remove(fact)
                     if not self.sessions[name]:
                         del self.sessions[name]
+
+    def remember(self, known: Remembered) -> None:
+        """Keep an action for its copies alone."""
+        if self.keys is not None and known.key not in self.remembered:
+            self.keys.remember(self.tenant, self.subject, *known.key)
+        self.remembered[known.key] = known
+
+    def forget_remembered(self, key: Key) -> None:
+        """Let go of an action that was kept for its copies."""
+        del self.remembered[key]
+        if self.keys is not None:
+            self.keys.forget(self.tenant, self.subject, *key)
 
     def _index(self, fact: Fact) -> None:
         assert self.sessions is not None
@@ -155,6 +181,8 @@ class Ledger:
     def forget_action(self, key: Key) -> None:
         """Let an action go that has closed."""
         action = self.kept.pop(key)
+        if self.keys is not None:
+            self.keys.forget(self.tenant, self.subject, *key)
         self.open.pop(key, None)
         self.unproved.pop(key, None)
         del self.actions[bisect_left(self.actions, action.order, key=_order)]

@@ -9,6 +9,9 @@ from stepwatch.schemas.topics import EVENT_BYTES_MAX
 
 __all__ = ["EVENT_BYTES_MAX"]
 
+PRODUCE_BYTES_MAX: Final = 900_000
+"""Of one produce batch: below a broker's default limit of 1 MB, so no batch of small records is refused."""
+
 EVENT_DEPTH_MAX: Final = 16
 """Nested objects and arrays of one event, the event itself counted (contract section 3)."""
 

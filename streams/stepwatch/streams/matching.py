@@ -184,14 +184,15 @@ class Matcher:
         """Whether any policy can match an action of that name; False ends the road of most actions."""
         return self._candidates[tenant, action] != ()
 
+    def may_concern(self, tenant: str, action: str, resource_type: str, sensitivity: str) -> bool:
+        """Whether some policy matches an action of that name, type and sensitivity, if its condition holds."""
+        return any(_may_apply(policy, resource_type, sensitivity) for policy in self._candidates[tenant, action])
+
     def match(self, action: Matchable) -> Match:
         """The first policy that matches the action, and whether its exemption holds."""
         variables: dict[str, Any] | None = None
         for policy in self._candidates[action.tenant, action.action]:
-            kind, sensitivity = policy.resource_type, policy.sensitivity
-            if kind is not None and not kind.matches(action.resource_type):
-                continue
-            if sensitivity is not None and action.sensitivity and action.sensitivity not in sensitivity:
+            if not _may_apply(policy, action.resource_type, action.sensitivity):
                 continue
             if policy.when is None and policy.exempt_when is None:
                 return policy.plain
@@ -201,6 +202,13 @@ class Matcher:
             if matched is not None:
                 return matched
         return NO_MATCH
+
+
+def _may_apply(policy: CompiledPolicy, resource_type: str, sensitivity: str) -> bool:
+    """All that a policy asks of a resource; a missing sensitivity matches every list."""
+    if policy.resource_type is not None and not policy.resource_type.matches(resource_type):
+        return False
+    return policy.sensitivity is None or not sensitivity or sensitivity in policy.sensitivity
 
 
 def _apply(policy: CompiledPolicy, variables: dict[str, Any]) -> Match | None:

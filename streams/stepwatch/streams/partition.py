@@ -9,7 +9,7 @@ from stepwatch.streams.alerting import Alerting
 from stepwatch.streams.effects import Effects
 from stepwatch.streams.facts import Action, Fact, Key
 from stepwatch.streams.judge import Judge
-from stepwatch.streams.ledger import Ledger
+from stepwatch.streams.ledger import ActionKeys, Ledger
 from stepwatch.streams.limits import SIGNS_MAX, SUBJECTS_CACHED_MAX
 from stepwatch.streams.liveness import Liveness
 from stepwatch.streams.sets import PolicySets
@@ -39,6 +39,7 @@ class Partition:
             earliest arrival of these.
         decided_at: the wall clock of the batch at hand, as rows show it.
         plain_rest: what its rows of actions that no policy matches have in common.
+        keys: of the actions that are kept or remembered, where the native core reads; set before anything is known.
         writes: what the batch at hand changes in the state topic; the last word on a key counts.
     """
 
@@ -70,6 +71,7 @@ class Partition:
         self.effects = Effects()
         self.decided_at = ""
         self.plain_rest = b""
+        self.keys: ActionKeys | None = None
         self._keys: dict[SubjectKey, bytes] = {}
         self.use(sets)
 
@@ -102,7 +104,7 @@ class Partition:
         """The ledger of a subject, made where there is none."""
         ledger = self.ledgers.get(subject)
         if ledger is None:
-            ledger = self.ledgers[subject] = Ledger(*subject)
+            ledger = self.ledgers[subject] = Ledger(*subject, self.keys)
         return ledger
 
     def judge_again(self, named: Iterable[Named]) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from stepwatch.schemas.policy import Defaults, PolicyRecord
-from stepwatch.schemas.times import MINUTE_US, parse_time
+from stepwatch.schemas.times import MINUTE_US, TIME_END_US, parse_time
 from stepwatch.streams.building import Parts, Source, assemble, by_base_name
 from stepwatch.streams.loading import LoadedFile, PolicyRefused, load_text
 from stepwatch.streams.matching import Match, Matchable, Matcher, Requirement
@@ -43,6 +43,7 @@ class PolicySet:
     Attributes:
         effective_from_us: in force from then on, inclusive; None: from the beginning of time.
         digest: hex SHA-256 of its files.
+        has_aliases: `canonical` may answer another subject than it was asked for.
         sources: by name.
         any_proves: a source of the set has `proves`, so the others prove nothing.
         requirements: by policy id, in the order in which policies match.
@@ -60,9 +61,11 @@ class PolicySet:
         "digest",
         "effective_from_us",
         "files",
+        "has_aliases",
         "horizon_max_us",
         "lookback_max_us",
         "match",
+        "may_concern",
         "may_match",
         "requirements",
         "silent_after_max_us",
@@ -83,7 +86,9 @@ class PolicySet:
         self._matcher = Matcher(parts.policies)
         # Bound once: asked for every event, a method that only hands on would cost as much as the answer.
         self.canonical = parts.identities.canonical
+        self.has_aliases = parts.identities.any
         self.may_match = self._matcher.may_match
+        self.may_concern = self._matcher.may_concern
         self.match = self._matcher.match
         # A file without policies speaks through its defaults alone: policy gaps and patterns go by them.
         defaults = [file.defaults or Defaults() for file in files] or [Defaults()]
@@ -149,6 +154,12 @@ class PolicySets:
         if self._only is not None:
             return self._only
         return self.sets[max(bisect_right(self._starts, time_us) - 1, 0)]
+
+    def span(self, policy_set: PolicySet) -> tuple[int, int]:
+        """From which time on, inclusive, until which one a set is in force; us."""
+        index = self.sets.index(policy_set)
+        until_us = self._starts[index + 1] if index + 1 < len(self.sets) else TIME_END_US
+        return int(self._starts[index]) if index else 0, int(until_us)
 
     def judging(self, digest: str, time_us: int) -> PolicySet:
         """The set that judged an action first, and does so in every revision.

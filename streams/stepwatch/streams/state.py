@@ -196,7 +196,7 @@ def _restore_item(partition: Partition, key: list[Any], value: bytes, members: l
             ledger.add_action(_read(value, Action))
         else:
             known = _read(value, Remembered)
-            ledger.remembered[known.key] = known
+            ledger.remember(known)
 
 
 def _restore_moments(partition: Partition) -> None:

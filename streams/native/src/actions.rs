@@ -1,0 +1,201 @@
+//! Which records are plain actions, and their rows. Every other record is left to Python, in its order.
+
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+use crate::chunk::Chunk;
+use crate::event::Action;
+use crate::keys::partition_of;
+use crate::marks::Marks;
+use crate::policies::Policies;
+use crate::remembered::Remembered;
+use crate::row::{self, Judged};
+use crate::rows::Rows;
+use crate::times::{self, TIME_END_US};
+use crate::wire::RecordAt;
+
+/// `topics.EVENT_BYTES_MAX`.
+pub const EVENT_BYTES_MAX: usize = 256 * 1024;
+/// `limits.AHEAD_MAX_US`.
+pub const AHEAD_MAX_US: i64 = 600_000_000;
+const TENANT_BYTES_MAX: usize = 64;
+
+#[pyclass(module = "stepwatch.streams._native")]
+pub struct PlainActions {
+    partition: u32,
+    partitions: u32,
+    policies: Option<Policies>,
+    remembered: Remembered,
+    marks: Marks,
+    key: String,
+    row: Vec<u8>,
+}
+
+#[pymethods]
+impl PlainActions {
+    #[new]
+    fn new(partition: u32, partitions: u32) -> PyResult<Self> {
+        if partition >= partitions {
+            return Err(PyValueError::new_err(format!(
+                "there is no partition {partition} of {partitions}"
+            )));
+        }
+        let remembered = Remembered::default();
+        Ok(Self {
+            partition,
+            partitions,
+            policies: None,
+            remembered,
+            key: String::new(),
+            row: Vec::new(),
+        })
+    }
+
+    #[pyo3(name = "use")]
+    fn use_set(&mut self, from_us: i64, until_us: i64, may_concern: Py<PyAny>, canonical: Option<Py<PyAny>>) {
+        self.policies = Some(Policies::new(from_us..until_us, may_concern, canonical));
+    }
+
+    fn remember(&mut self, tenant: &str, subject: &str, source: &str, id: &str) {
+        self.remembered.add([tenant, subject, source, id]);
+    }
+
+    fn forget(&mut self, tenant: &str, subject: &str, source: &str, id: &str) {
+        self.remembered.drop([tenant, subject, source, id]);
+    }
+
+    fn read(
+        &mut self,
+        py: Python<'_>,
+        chunk: &Chunk,
+        start: usize,
+        log_time_us: i64,
+        rest: &[u8],
+        rows: &mut Rows,
+    ) -> PyResult<(usize, i64)> {
+        let count = chunk.records.len();
+        if start > count {
+            return Err(PyIndexError::new_err(format!("record {start} of {count}")));
+        }
+        if !(rest.starts_with(b",") && rest.ends_with(b"}")) {
+            return Err(PyValueError::new_err(
+                "the rest of a row begins with a comma and ends with a brace",
+            ));
+        }
+        let mut log_time_us = log_time_us;
+        for index in start..count {
+            let placed = &chunk.records[index];
+            let Some(arrival_us) = arrival_of(&placed.record, log_time_us) else {
+                return Ok((index, log_time_us));
+            };
+            if !self.read_one(py, &placed.record, chunk.body(py, placed), arrival_us, rest)? {
+                return Ok((index, log_time_us));
+            }
+            rows.append(Some(self.key.as_bytes()), Some(&self.row))?;
+            log_time_us = arrival_us;
+        }
+        Ok((count, log_time_us))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.policies
+            .as_ref()
+            .map_or(Ok(()), |policies| policies.traverse(visit))
+    }
+
+    fn __clear__(&mut self) {
+        self.policies = None;
+    }
+}
+
+impl PlainActions {
+    /// Whether the record is a plain action: then its key and its row are in `key` and `row`.
+    fn read_one(
+        &mut self,
+        py: Python<'_>,
+        record: &RecordAt,
+        body: &[u8],
+        arrival_us: i64,
+        rest: &[u8],
+    ) -> PyResult<bool> {
+        let (Some(policies), Some(text)) = (&mut self.policies, value_of(record, body)) else {
+            return Ok(false);
+        };
+        self.marks.find(text);
+        let Some(action) = Action::read(text, &self.marks) else {
+            return Ok(false);
+        };
+        let Some(time_us) = times::parse(action.time).filter(|time_us| time_us - arrival_us <= AHEAD_MAX_US) else {
+            return Ok(false);
+        };
+        let tenant = if action.tenant.is_empty() {
+            "default"
+        } else {
+            action.tenant
+        };
+        let sensitivity = sensitivity_of(action.resource.sensitivity);
+        if !policies.times_us.contains(&time_us) || !is_tenant(tenant) || may_be_gap(&action, sensitivity) {
+            return Ok(false);
+        }
+        policies.write_key(py, tenant, action.subject, &mut self.key)?;
+        let subject = &self.key[tenant.len() + 1..];
+        let names = [tenant, action.action, action.resource.kind, sensitivity];
+        if needs_escapes(subject)
+            || partition_of(self.key.as_bytes(), self.partitions) != self.partition
+            || self.remembered.holds([tenant, subject, action.source, action.id])
+            || policies.may_concern(py, names, &mut self.row)?
+        {
+            return Ok(false);
+        }
+        let judged = Judged {
+            tenant,
+            subject,
+            sensitivity,
+            time_us,
+            arrival_us,
+            offset: record.offset,
+        };
+        self.row.clear();
+        row::write(&mut self.row, &action, &judged, rest);
+        Ok(true)
+    }
+}
+
+/// The arrival of a record: the greatest append time up to and including it. None: no row can show it.
+fn arrival_of(record: &RecordAt, log_time_us: i64) -> Option<i64> {
+    let arrival_us = record.timestamp.checked_mul(1000)?.max(log_time_us);
+    (0..TIME_END_US).contains(&arrival_us).then_some(arrival_us)
+}
+
+/// The event of a record as JSON text, where the record says nothing more of it.
+fn value_of<'a>(record: &RecordAt, body: &'a [u8]) -> Option<&'a [u8]> {
+    // The headers of binary mode and of moved records are part of the event; nobody else's are.
+    let ours = |name: &str| name.starts_with("ce_") || name.starts_with("stepwatch-");
+    let value = record.value?.of(body);
+    let alone = record.headers.is_empty() || !record.headers.of(body).iter().any(|(name, _)| ours(name));
+    (alone && value.len() <= EVENT_BYTES_MAX).then_some(value)
+}
+
+/// One of the four, or `""`: anything else counts as missing.
+fn sensitivity_of(said: &str) -> &str {
+    match said {
+        "low" | "moderate" | "high" | "critical" => said,
+        _ => "",
+    }
+}
+
+/// It may be a `policy_gap` if no policy matches it.
+fn may_be_gap(action: &Action, sensitivity: &str) -> bool {
+    matches!(sensitivity, "high" | "critical") || action.decision.result == "required"
+}
+
+fn is_tenant(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=TENANT_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// What is read of events needs no escapes in a row; a canonical subject of a policy file may.
+fn needs_escapes(text: &str) -> bool {
+    text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
+}

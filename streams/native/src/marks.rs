@@ -1,0 +1,83 @@
+//! Where the strings of a JSON text may end, or hold what they may not: found once, for all that reads it.
+
+/// Places of quotes, backslashes and control characters in a text, a bit for each byte.
+#[derive(Default)]
+pub struct Marks {
+    bits: Vec<u64>,
+    length: usize,
+}
+
+impl Marks {
+    /// Find them in a text; what was found in another is dropped.
+    pub fn find(&mut self, text: &[u8]) {
+        let (blocks, rest) = text.as_chunks::<BLOCK>();
+        self.bits.clear();
+        self.bits.extend(blocks.iter().map(marks_of));
+        let mut last = [b' '; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        self.bits.push(marks_of(&last));
+        self.length = text.len();
+    }
+
+    /// The first of them at or behind a place, or the text's length.
+    pub fn next(&self, from: usize) -> usize {
+        let mut block = from / BLOCK;
+        let Some(bits) = self.bits.get(block) else {
+            return self.length;
+        };
+        let mut bits = bits & u64::MAX << (from % BLOCK);
+        while bits == 0 {
+            block += 1;
+            match self.bits.get(block) {
+                Some(more) => bits = *more,
+                None => return self.length,
+            }
+        }
+        block * BLOCK + bits.trailing_zeros() as usize
+    }
+}
+
+const BLOCK: usize = 64;
+
+/// The compiler makes vectors of this: sixteen bytes are compared at once, whatever the processor.
+fn marks_of(block: &[u8; BLOCK]) -> u64 {
+    let found: [u8; BLOCK] = std::array::from_fn(|at| u8::from(is_mark(block[at])));
+    let (words, _) = found.as_chunks();
+    // The product gathers the lowest bits of eight bytes in its highest byte.
+    let gathered = words
+        .iter()
+        .map(|word| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56);
+    gathered.rev().fold(0, |bits, eight| bits << 8 | eight)
+}
+
+fn is_mark(byte: u8) -> bool {
+    // Each is looked at: no branch stands between the bytes and a vector.
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Marks;
+
+    #[test]
+    fn a_mark_is_found_at_every_place_and_nothing_else_is_one() {
+        let mut marks = Marks::default();
+        for length in [0, 1, 63, 64, 65, 127, 128, 200] {
+            for place in 0..length {
+                for byte in 0..=255_u8 {
+                    let mut text = vec![b'x'; length];
+                    text[place] = byte;
+                    marks.find(&text);
+                    let found = if matches!(byte, b'"' | b'\\' | 0..0x20) {
+                        place
+                    } else {
+                        length
+                    };
+                    assert_eq!(marks.next(0), found, "{byte:#x} at {place} of {length}");
+                    assert_eq!(marks.next(place), found);
+                    assert_eq!(marks.next(place + 1), length);
+                }
+            }
+        }
+    }
+}

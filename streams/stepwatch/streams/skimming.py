@@ -1,0 +1,79 @@
+"""Plain actions of a fetched chunk are read natively; every other record goes Python's way, in its place.
+
+A plain action is one that no policy can match and that is no `policy_gap`: nine of ten records. It has one row, no
+state, and nothing else depends on it (contract section 3, "One limit"). In any doubt the record is left to Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from stepwatch.streams import accounting
+from stepwatch.streams.limits import PRODUCE_BYTES_MAX
+from stepwatch.streams.logtime import LogTime
+from stepwatch.streams.native import native
+from stepwatch.streams.partition import Partition
+from stepwatch.streams.sets import PolicySet
+
+if TYPE_CHECKING:
+    from stepwatch.streams._native import Chunk, Record
+
+
+class Skimming:
+    """Reads the chunks of one partition's actions.
+
+    Args:
+        known: the memory of the partition.
+        partition: its number.
+        partitions: how many there are.
+    """
+
+    def __init__(self, known: Partition, partition: int, partitions: int) -> None:
+        self._known = known
+        self._plain = native.PlainActions(partition, partitions)
+        self._set: PolicySet | None = None
+        self._sets = known.sets
+        known.keys = self._plain
+
+    def read(self, chunk: Chunk, log: LogTime, condemned: Mapping[int, str], read_one: Callable[[Record], str]) -> None:
+        """Read a chunk from the log's position on.
+
+        Args:
+            chunk: of the topic of actions.
+            log: of that input; it stands behind the chunk afterwards.
+            condemned: offsets that are not to be read; a chunk with one is left to Python as a whole.
+            read_one: reads any other record, and returns what became of it.
+        """
+        at, end = chunk.index_of(log.next_offset), len(chunk)
+        if at == end:
+            return
+        effects, account, last = self._known.effects, log.account, chunk[-1]
+        if condemned and any(chunk[at].offset <= offset <= last.offset for offset in condemned):
+            for index in range(at, end):
+                account[read_one(chunk[index])] += 1
+            return
+        self._judge_by(last.timestamp * 1000)
+        rows = native.Rows(PRODUCE_BYTES_MAX)
+        read, rest = self._plain.read, self._known.plain_rest
+        while True:
+            at, log.now_us = read(chunk, at, log.now_us, rest, rows)
+            if at == end:
+                break
+            account[read_one(chunk[at])] += 1
+            at += 1
+        log.next_offset = last.offset + 1
+        if count := len(rows):
+            effects.plain.append(rows)
+            effects.count("verdicts.not_required", count)
+            account[accounting.AUDIT] += count
+
+    def _judge_by(self, time_us: int) -> None:
+        """Look at events by the set in force at a time; those of another set's time are left to Python."""
+        sets = self._known.sets
+        policy_set = sets.at(time_us)
+        if policy_set is not self._set or self._sets is not sets:
+            self._set, self._sets = policy_set, sets
+            from_us, until_us = sets.span(policy_set)
+            canonical = policy_set.canonical if policy_set.has_aliases else None
+            self._plain.use(from_us, until_us, policy_set.may_concern, canonical)
