@@ -12,11 +12,18 @@ from tests.live.standin import POSITION, REFUSED, step
 
 
 async def took_over(worker: Worker, times: int) -> None:
+    """Wait until a worker has taken over so many partitions."""
+    await said_often(worker, "took over", times)
+
+
+async def said_often(worker: Worker, words: str, times: int) -> None:
+    """Wait until a worker has said something so often."""
+
     async def often_enough() -> bool:
         assert worker.process.poll() is None, worker.said
-        return worker.said.count("took over") >= times
+        return worker.said.count(words) >= times
 
-    await until(often_enough, 30, "the take-over")
+    await until(often_enough, 30, words)
 
 
 async def fill(settings: Settings, count: int, pieces: int = 1, pause_s: float = 0.0) -> None:

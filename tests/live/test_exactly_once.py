@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from stepwatch.agents.settings import Settings
-from tests.live.account import assert_exact, fill, took_over, until_all_read
+from tests.live.account import assert_exact, fill, said_often, took_over, until_all_read
 from tests.live.harness import Worker, new_settings, with_topics
 from tests.servers import KafkaServer
 
@@ -50,7 +50,10 @@ def test_two_workers_that_come_and_go_account_for_every_record_once(kafka: str, 
         filling = asyncio.create_task(fill(settings, EVENTS, pieces=30, pause_s=0.2))
         await asyncio.sleep(3)
         second = Worker(settings, tmp_path / "second")
-        await asyncio.sleep(3)
+        await took_over(second, 2)
+        # What stayed with the first was not read anew from the state topic.
+        await said_often(first, "goes on", 2)
+        assert first.said.count("took over") == settings.partitions, first.said
         assert first.stop() == 0, first.said
         third = Worker(settings, tmp_path / "third")
         await asyncio.sleep(1)
