@@ -98,17 +98,17 @@ def _in_sweep(hit: Hit) -> None:
 
 def _restoring(hit: Hit) -> None:
     """Hit when some of the state was read."""
-    plain = takeover._restore
+    plain = takeover._read_state
 
     @functools.wraps(plain)
-    async def restore(settings: Any, partition: int, reader: Any, *args: Any) -> Any:
+    async def read_state(reader: Any, state: Any) -> Any:
         _after(reader, "getmany", hit)
         try:
-            return await plain(settings, partition, reader, *args)
+            return await plain(reader, state)
         finally:
             del reader.getmany
 
-    takeover._restore = restore
+    takeover._read_state = read_state
 
 
 def _moving(hit: Hit) -> None:

@@ -27,9 +27,8 @@ from stepwatch.agents.takeover import Build, take_over
 from stepwatch.agents.task import Batch, PartitionTask
 from stepwatch.agents.topics import require_topics, retention_needed_ms
 from stepwatch.agents.trials import Trials, TryAgain
-from stepwatch.agents.whole import Whole, read_whole
+from stepwatch.agents.whole import whole
 from stepwatch.streams.effects import Move
-from stepwatch.streams.native import is_built
 
 log = get_logger(__name__)
 _TAKEOVERS_AT_ONCE = 4
@@ -73,7 +72,7 @@ class InputService(Service):
         self._policies = policies
         self._put = put
         self._build = build
-        self._whole = Whole(settings.batch_records) if is_built and settings.native else None
+        self._whole = whole(settings.batch_records) if settings.native else None
         self._consumer: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None
         self._pulses = PulseWriter(settings)
@@ -169,8 +168,6 @@ class InputService(Service):
                 await self._own(self._assigned)
 
     def _new_consumer(self) -> AIOKafkaConsumer:
-        if self._whole is not None:
-            read_whole()
         self._consumer = AIOKafkaConsumer(
             **self._settings.kafka_client_options(),
             value_deserializer=self._whole,

@@ -7,7 +7,8 @@ are replaced, for consumers that ask for it by their `value_deserializer`; all o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import aiokafka.codec
@@ -73,11 +74,18 @@ class _Chunks:
         return chunk
 
 
-def read_whole() -> None:
-    """From now on a consumer whose `value_deserializer` is a `Whole` hands on chunks."""
-    assert is_built, "only the native core reads chunks"
+def whole(records_max: int) -> Whole | None:
+    """The `value_deserializer` of a consumer that hands on chunks of so many records; None without the native core."""
+    if not is_built:
+        return None
     fetcher.MemoryRecords = _KeptRecords
     fetcher.PartitionRecords = _partition_records
+    return Whole(records_max)
+
+
+def records_of(items: Sequence[Any]) -> Iterable[Any]:
+    """The records of all that a consumer handed on, be they records or chunks."""
+    return chain.from_iterable(items) if items and is_chunk(items[0]) else items
 
 
 def batch_of(items: Sequence[Any]) -> Sequence[Any]:
