@@ -10,6 +10,8 @@ PYTHON := $(shell for p in $(CANDIDATES); do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; exit; }; done; echo python3)
 endif
 TESTS ?=
+# What the install compiles where cargo is at hand.
+NATIVE := $(wildcard streams/native/src/*.rs streams/native/*.toml streams/native/*.lock streams/native/*.py)
 
 .PHONY: help demo test check format bench faults soak clean
 .DEFAULT_GOAL := help
@@ -35,6 +37,9 @@ check: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if command -v cargo >/dev/null; then cd streams/native && cargo fmt --check && \
+	  cargo clippy --quiet --locked --all-targets -- -D warnings; \
+	else echo 'no cargo here: the native core is neither built nor checked'; fi
 	@$(BIN)/python -m pytest -q tests/tidy
 	@$(BIN)/python -m pytest --ignore=tests/tidy $(TESTS)
 
@@ -56,11 +61,11 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once its install is done: the next run starts at once and needs no network.
-$(VENV)/.installed-all: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-all: pyproject.toml $(NATIVE) | $(BIN)/python
 	@$(call install,all)
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml $(NATIVE) | $(BIN)/python
 	@$(call install,dev)
 	@touch $@ $(VENV)/.installed-all
 

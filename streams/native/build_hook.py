@@ -1,7 +1,7 @@
 """Builds the native core into the wheel; where that cannot be, the wheel is pure Python and says so.
 
-`python streams/native/build_hook.py` builds it in place, for who works on it. `STEPWATCH_NATIVE=off` builds a pure
-wheel on purpose, `STEPWATCH_NATIVE=require` fails where the core cannot be built.
+`python streams/native/build_hook.py` builds it in place, for who works on it. `STEPWATCH_BUILD_NATIVE=off` builds a pure
+wheel on purpose, `STEPWATCH_BUILD_NATIVE=require` fails where the core cannot be built.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 CRATE = Path(__file__).resolve().parent
 PRODUCT = CRATE.parent / "stepwatch" / "streams" / "_native.abi3.so"
-SWITCH = "STEPWATCH_NATIVE"
+SWITCH = "STEPWATCH_BUILD_NATIVE"
 PYTHON_TAG = "cp311-abi3"
 """The stable interface of CPython 3.11: one build serves every later one."""
 
@@ -47,7 +47,7 @@ def build_where_possible() -> bool:
     """Bring the core up to date; False: there is none, and the reason was said.
 
     Raises:
-        Unbuilt: it cannot be built, and `STEPWATCH_NATIVE=require` says that it must.
+        Unbuilt: it cannot be built, and `STEPWATCH_BUILD_NATIVE=require` says that it must.
     """
     wish = os.environ.get(SWITCH, "")
     try:

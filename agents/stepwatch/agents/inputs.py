@@ -185,6 +185,7 @@ class InputService(Service):
             fetch_max_wait_ms=_FETCH_MS,
             max_partition_fetch_bytes=_FETCH_BYTES,
         )
+        log.info("reading", core="native" if self._whole is not None else "python")
         self._consumer.subscribe(self._settings.topics.inputs, listener=_Listener(self))
         return self._consumer
 

@@ -12,7 +12,7 @@ use crate::policies::Policies;
 use crate::remembered::Remembered;
 use crate::row::{self, Judged};
 use crate::rows::Rows;
-use crate::times::{self, TIME_END_US};
+use crate::times::{self, Shown, TIME_END_US};
 use crate::wire::RecordAt;
 
 /// `topics.EVENT_BYTES_MAX`.
@@ -27,8 +27,9 @@ pub struct PlainActions {
     partitions: u32,
     policies: Option<Policies>,
     remembered: Remembered,
+    arrival: LastShown,
     marks: Marks,
-    key: String,
+    key: Vec<u8>,
     row: Vec<u8>,
 }
 
@@ -37,9 +38,7 @@ impl PlainActions {
     #[new]
     fn new(partition: u32, partitions: u32) -> PyResult<Self> {
         if partition >= partitions {
-            return Err(PyValueError::new_err(format!(
-                "there is no partition {partition} of {partitions}"
-            )));
+            return Err(PyValueError::new_err(format!("there is no partition {partition} of {partitions}")));
         }
         let remembered = Remembered::default();
         Ok(Self {
@@ -47,7 +46,9 @@ impl PlainActions {
             partitions,
             policies: None,
             remembered,
-            key: String::new(),
+            arrival: LastShown::default(),
+            marks: Marks::default(),
+            key: Vec::new(),
             row: Vec::new(),
         })
     }
@@ -58,11 +59,11 @@ impl PlainActions {
     }
 
     fn remember(&mut self, tenant: &str, subject: &str, source: &str, id: &str) {
-        self.remembered.add([tenant, subject, source, id]);
+        self.remembered.add([tenant, subject, source, id].map(str::as_bytes));
     }
 
     fn forget(&mut self, tenant: &str, subject: &str, source: &str, id: &str) {
-        self.remembered.drop([tenant, subject, source, id]);
+        self.remembered.drop([tenant, subject, source, id].map(str::as_bytes));
     }
 
     fn read(
@@ -79,9 +80,7 @@ impl PlainActions {
             return Err(PyIndexError::new_err(format!("record {start} of {count}")));
         }
         if !(rest.starts_with(b",") && rest.ends_with(b"}")) {
-            return Err(PyValueError::new_err(
-                "the rest of a row begins with a comma and ends with a brace",
-            ));
+            return Err(PyValueError::new_err("the rest of a row begins with a comma and ends with a brace"));
         }
         let mut log_time_us = log_time_us;
         for index in start..count {
@@ -92,16 +91,14 @@ impl PlainActions {
             if !self.read_one(py, &placed.record, chunk.body(py, placed), arrival_us, rest)? {
                 return Ok((index, log_time_us));
             }
-            rows.append(Some(self.key.as_bytes()), Some(&self.row))?;
+            rows.append(Some(&self.key), Some(&self.row))?;
             log_time_us = arrival_us;
         }
         Ok((count, log_time_us))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.policies
-            .as_ref()
-            .map_or(Ok(()), |policies| policies.traverse(visit))
+        self.policies.as_ref().map_or(Ok(()), |policies| policies.traverse(visit))
     }
 
     fn __clear__(&mut self) {
@@ -129,11 +126,7 @@ impl PlainActions {
         let Some(time_us) = times::parse(action.time).filter(|time_us| time_us - arrival_us <= AHEAD_MAX_US) else {
             return Ok(false);
         };
-        let tenant = if action.tenant.is_empty() {
-            "default"
-        } else {
-            action.tenant
-        };
+        let tenant = if action.tenant.is_empty() { b"default" } else { action.tenant };
         let sensitivity = sensitivity_of(action.resource.sensitivity);
         if !policies.times_us.contains(&time_us) || !is_tenant(tenant) || may_be_gap(&action, sensitivity) {
             return Ok(false);
@@ -142,23 +135,37 @@ impl PlainActions {
         let subject = &self.key[tenant.len() + 1..];
         let names = [tenant, action.action, action.resource.kind, sensitivity];
         if needs_escapes(subject)
-            || partition_of(self.key.as_bytes(), self.partitions) != self.partition
+            || partition_of(&self.key, self.partitions) != self.partition
             || self.remembered.holds([tenant, subject, action.source, action.id])
             || policies.may_concern(py, names, &mut self.row)?
         {
             return Ok(false);
         }
-        let judged = Judged {
-            tenant,
-            subject,
-            sensitivity,
-            time_us,
-            arrival_us,
-            offset: record.offset,
-        };
+        let (marks, offset) = (&self.marks, record.offset);
+        let (time, arrival) = (times::show(time_us), self.arrival.show(arrival_us));
+        let judged = Judged { text, marks, tenant, subject, sensitivity, time, arrival, offset };
         self.row.clear();
         row::write(&mut self.row, &action, &judged, rest);
         Ok(true)
+    }
+}
+
+/// A time that is asked for again and again: the records of a batch have one append time.
+#[derive(Default)]
+struct LastShown {
+    time_us: i64,
+    shown: Option<Shown>,
+}
+
+impl LastShown {
+    fn show(&mut self, time_us: i64) -> Shown {
+        match self.shown {
+            Some(shown) if self.time_us == time_us => shown,
+            _ => {
+                self.time_us = time_us;
+                *self.shown.insert(times::show(time_us))
+            }
+        }
     }
 }
 
@@ -178,24 +185,24 @@ fn value_of<'a>(record: &RecordAt, body: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// One of the four, or `""`: anything else counts as missing.
-fn sensitivity_of(said: &str) -> &str {
+fn sensitivity_of(said: &[u8]) -> &[u8] {
     match said {
-        "low" | "moderate" | "high" | "critical" => said,
-        _ => "",
+        b"low" | b"moderate" | b"high" | b"critical" => said,
+        _ => b"",
     }
 }
 
 /// It may be a `policy_gap` if no policy matches it.
-fn may_be_gap(action: &Action, sensitivity: &str) -> bool {
-    matches!(sensitivity, "high" | "critical") || action.decision.result == "required"
+fn may_be_gap(action: &Action, sensitivity: &[u8]) -> bool {
+    matches!(sensitivity, b"high" | b"critical") || action.decision.result == b"required"
 }
 
-fn is_tenant(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=TENANT_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
+fn is_tenant(name: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=TENANT_BYTES_MAX).contains(&name.len()) && name.iter().all(allowed)
 }
 
 /// What is read of events needs no escapes in a row; a canonical subject of a policy file may.
-fn needs_escapes(text: &str) -> bool {
-    text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
+fn needs_escapes(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
 }

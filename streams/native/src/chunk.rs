@@ -84,20 +84,10 @@ impl Chunk {
             return Ok(self.slice(slice)?.into_any());
         }
         let said: isize = index.extract()?;
-        let index_from_start = if said < 0 {
-            said + self.records.len() as isize
-        } else {
-            said
-        };
-        match usize::try_from(index_from_start)
-            .ok()
-            .and_then(|at| self.records.get(at))
-        {
+        let index_from_start = if said < 0 { said + self.records.len() as isize } else { said };
+        match usize::try_from(index_from_start).ok().and_then(|at| self.records.get(at)) {
             Some(placed) => Ok(Bound::new(index.py(), self.record(index.py(), placed)?)?.into_any()),
-            None => Err(PyIndexError::new_err(format!(
-                "record {said} of {}",
-                self.records.len()
-            ))),
+            None => Err(PyIndexError::new_err(format!("record {said} of {}", self.records.len()))),
         }
     }
 
@@ -106,11 +96,7 @@ impl Chunk {
     }
 
     fn __repr__(&self) -> String {
-        format!(
-            "<Chunk: {} records, next offset {}>",
-            self.records.len(),
-            self.next_offset
-        )
+        format!("<Chunk: {} records, next offset {}>", self.records.len(), self.next_offset)
     }
 
     fn index_of(&self, offset: i64) -> usize {
@@ -170,9 +156,7 @@ pub fn read_chunks(
     decompress: &Bound<'_, PyAny>,
 ) -> PyResult<(Vec<Chunk>, i64)> {
     if max_records == 0 {
-        return Err(PyValueError::new_err(
-            "a chunk holds at least one record: max_records is 0",
-        ));
+        return Err(PyValueError::new_err("a chunk holds at least one record: max_records is 0"));
     }
     let mut fetched = Fetched::new(data, fetch_offset, max_records)?;
     let mut aborted = Aborted::new(aborted);
@@ -198,15 +182,9 @@ struct Aborted {
 
 impl Aborted {
     fn new(pairs: Vec<(i64, i64)>) -> Self {
-        let mut to_come: Vec<_> = pairs
-            .into_iter()
-            .map(|(producer_id, offset)| (offset, producer_id))
-            .collect();
+        let mut to_come: Vec<_> = pairs.into_iter().map(|(producer_id, offset)| (offset, producer_id)).collect();
         to_come.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
-        Self {
-            to_come,
-            producers: Vec::new(),
-        }
+        Self { to_come, producers: Vec::new() }
     }
 
     /// Whether the batch belongs to an aborted transaction.
@@ -249,10 +227,7 @@ impl Fetched {
         }
         let body = decompress.call1((batch.codec(), PyBytes::new(decompress.py(), batch.body())))?;
         let Ok(body) = body.cast::<PyBytes>() else {
-            return Err(PyTypeError::new_err(format!(
-                "expected bytes of decompress, got {}",
-                body.get_type()
-            )));
+            return Err(PyTypeError::new_err(format!("expected bytes of decompress, got {}", body.get_type())));
         };
         check_length(body)?;
         self.bodies.push(body.clone().unbind());
@@ -264,20 +239,14 @@ impl Fetched {
         for _ in 0..batch.record_count {
             let record = batch.record(&mut cursor)?;
             if record.offset >= self.next_offset {
-                self.push(Placed {
-                    record: record.moved(start),
-                    body,
-                });
+                self.push(Placed { record: record.moved(start), body });
                 // A record at the greatest offset of all has no next one; there is none to fetch either.
                 self.next_offset = record.offset.saturating_add(1);
             }
         }
         if cursor.left() > 0 {
             let (offset, left) = (batch.base_offset, cursor.left());
-            return Err(Malformed(format!(
-                "the batch at offset {offset} has {left} bytes behind its records"
-            ))
-            .into());
+            return Err(Malformed(format!("the batch at offset {offset} has {left} bytes behind its records")).into());
         }
         Ok(())
     }
@@ -294,11 +263,7 @@ impl Fetched {
             self.full.push((self.last, self.next_offset));
         }
         let bodies = Arc::new(self.bodies);
-        let chunk = |(records, next_offset)| Chunk {
-            bodies: Arc::clone(&bodies),
-            records,
-            next_offset,
-        };
+        let chunk = |(records, next_offset)| Chunk { bodies: Arc::clone(&bodies), records, next_offset };
         (self.full.into_iter().map(chunk).collect(), self.next_offset)
     }
 }

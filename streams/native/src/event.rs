@@ -9,37 +9,37 @@ use crate::json::Scanner;
 use crate::marks::Marks;
 
 /// The one type that is read here.
-const ACTION_PERFORMED: &str = "stepwatch.action.performed";
+const ACTION_PERFORMED: &[u8] = b"stepwatch.action.performed";
 /// Strings of `data` that no column of a plain action shows; escapes do not matter in them.
-const UNSHOWN: [&str; 9] = [
-    "transaction",
-    "reason",
-    "acr",
-    "credential",
-    "bound_action",
-    "change",
-    "failure",
-    "approver",
-    "approver_verification",
+const UNSHOWN: [&[u8]; 9] = [
+    b"transaction",
+    b"reason",
+    b"acr",
+    b"credential",
+    b"bound_action",
+    b"change",
+    b"failure",
+    b"approver",
+    b"approver_verification",
 ];
 
 /// What an action says. Every string is as it was sent, without escapes; what is absent is empty.
 #[derive(Default)]
 pub struct Action<'a> {
-    pub id: &'a str,
-    pub source: &'a str,
-    pub time: &'a str,
-    pub subject: &'a str,
+    pub id: &'a [u8],
+    pub source: &'a [u8],
+    pub time: &'a [u8],
+    pub subject: &'a [u8],
     /// Where `data` stands in the event.
     pub data: Range<usize>,
-    pub tenant: &'a str,
-    pub session: &'a str,
-    pub root_session: &'a str,
-    pub action: &'a str,
-    pub on_behalf_of: &'a str,
-    pub outcome: &'a str,
-    pub verification: &'a str,
-    pub challenge: &'a str,
+    pub tenant: &'a [u8],
+    pub session: &'a [u8],
+    pub root_session: &'a [u8],
+    pub action: &'a [u8],
+    pub on_behalf_of: &'a [u8],
+    pub outcome: &'a [u8],
+    pub verification: &'a [u8],
+    pub challenge: &'a [u8],
     pub client: Client<'a>,
     pub resource: Resource<'a>,
     pub decision: Decision<'a>,
@@ -47,23 +47,23 @@ pub struct Action<'a> {
 
 #[derive(Default)]
 pub struct Client<'a> {
-    pub ip: &'a str,
-    pub device: &'a str,
-    pub user_agent: &'a str,
-    pub country: &'a str,
+    pub ip: &'a [u8],
+    pub device: &'a [u8],
+    pub user_agent: &'a [u8],
+    pub country: &'a [u8],
 }
 
 #[derive(Default)]
 pub struct Resource<'a> {
-    pub kind: &'a str,
-    pub id: &'a str,
-    pub sensitivity: &'a str,
+    pub kind: &'a [u8],
+    pub id: &'a [u8],
+    pub sensitivity: &'a [u8],
 }
 
 #[derive(Default)]
 pub struct Decision<'a> {
-    pub result: &'a str,
-    pub reason: &'a str,
+    pub result: &'a [u8],
+    pub reason: &'a [u8],
 }
 
 impl<'a> Action<'a> {
@@ -71,15 +71,15 @@ impl<'a> Action<'a> {
     pub fn read(value: &'a [u8], marks: &'a Marks) -> Option<Self> {
         let mut scanner = Scanner::new(value, marks)?;
         let mut action = Self::default();
-        let (mut kind, mut given) = ("", Given::default());
+        let (mut kind, mut given): (&[u8], _) = (b"", Given::default());
         scanner.object(|scanner, key| {
             match key {
-                "id" => action.id = given.text(0, scanner)?,
-                "source" => action.source = given.text(1, scanner)?,
-                "type" => kind = given.text(2, scanner)?,
-                "time" => action.time = given.text(3, scanner)?,
-                "subject" => action.subject = given.text(4, scanner)?,
-                "data" => {
+                b"id" => action.id = given.text(0, scanner)?,
+                b"source" => action.source = given.text(1, scanner)?,
+                b"type" => kind = given.text(2, scanner)?,
+                b"time" => action.time = given.text(3, scanner)?,
+                b"subject" => action.subject = given.text(4, scanner)?,
+                b"data" => {
                     given.once(5)?;
                     action.read_data(scanner)?;
                 }
@@ -96,23 +96,23 @@ impl<'a> Action<'a> {
         let mut given = Given::default();
         self.data = scanner.object(|scanner, key| {
             match key {
-                "tenant" => self.tenant = given.text(0, scanner)?,
-                "session" => self.session = given.text(1, scanner)?,
-                "root_session" => self.root_session = given.text(2, scanner)?,
-                "action" => self.action = given.text(3, scanner)?,
-                "on_behalf_of" => self.on_behalf_of = given.text(4, scanner)?,
-                "outcome" => self.outcome = given.text(5, scanner)?,
-                "verification" => self.verification = given.text(6, scanner)?,
-                "challenge" => self.challenge = given.text(7, scanner)?,
-                "client" => given.object(8, scanner, |scanner| self.client.read(scanner))?,
-                "resource" => given.object(9, scanner, |scanner| self.resource.read(scanner))?,
-                "decision" => given.object(10, scanner, |scanner| self.decision.read(scanner))?,
-                "token" => given.object(11, scanner, |scanner| {
-                    scanner.object(|scanner, _| scanner.skip()).map(drop)
-                })?,
-                "amr" => given.absent(12, scanner)?,
-                "auth_time" => given.absent(13, scanner)?,
-                "otp_step" => given.absent(14, scanner)?,
+                b"tenant" => self.tenant = given.text(0, scanner)?,
+                b"session" => self.session = given.text(1, scanner)?,
+                b"root_session" => self.root_session = given.text(2, scanner)?,
+                b"action" => self.action = given.text(3, scanner)?,
+                b"on_behalf_of" => self.on_behalf_of = given.text(4, scanner)?,
+                b"outcome" => self.outcome = given.text(5, scanner)?,
+                b"verification" => self.verification = given.text(6, scanner)?,
+                b"challenge" => self.challenge = given.text(7, scanner)?,
+                b"client" => given.object(8, scanner, |scanner| self.client.read(scanner))?,
+                b"resource" => given.object(9, scanner, |scanner| self.resource.read(scanner))?,
+                b"decision" => given.object(10, scanner, |scanner| self.decision.read(scanner))?,
+                b"token" => {
+                    given.object(11, scanner, |scanner| scanner.object(|scanner, _| scanner.skip()).map(drop))?
+                }
+                b"amr" => given.absent(12, scanner)?,
+                b"auth_time" => given.absent(13, scanner)?,
+                b"otp_step" => given.absent(14, scanner)?,
                 _ => match UNSHOWN.iter().position(|name| *name == key) {
                     Some(place) => given.unshown(15 + place, scanner)?,
                     None => scanner.skip()?,
@@ -129,10 +129,10 @@ impl<'a> Client<'a> {
         let mut given = Given::default();
         scanner.object(|scanner, key| {
             match key {
-                "ip" => self.ip = given.text(0, scanner)?,
-                "device" => self.device = given.text(1, scanner)?,
-                "user_agent" => self.user_agent = given.text(2, scanner)?,
-                "country" => self.country = given.text(3, scanner)?,
+                b"ip" => self.ip = given.text(0, scanner)?,
+                b"device" => self.device = given.text(1, scanner)?,
+                b"user_agent" => self.user_agent = given.text(2, scanner)?,
+                b"country" => self.country = given.text(3, scanner)?,
                 _ => scanner.skip()?,
             }
             Some(())
@@ -146,9 +146,9 @@ impl<'a> Resource<'a> {
         let mut given = Given::default();
         scanner.object(|scanner, key| {
             match key {
-                "type" => self.kind = given.text(0, scanner)?,
-                "id" => self.id = given.text(1, scanner)?,
-                "sensitivity" => self.sensitivity = given.text(2, scanner)?,
+                b"type" => self.kind = given.text(0, scanner)?,
+                b"id" => self.id = given.text(1, scanner)?,
+                b"sensitivity" => self.sensitivity = given.text(2, scanner)?,
                 _ => scanner.skip()?,
             }
             Some(())
@@ -162,9 +162,9 @@ impl<'a> Decision<'a> {
         let mut given = Given::default();
         scanner.object(|scanner, key| {
             match key {
-                "result" => self.result = given.text(0, scanner)?,
-                "reason" => self.reason = given.text(1, scanner)?,
-                "policy" => given.unshown(2, scanner)?,
+                b"result" => self.result = given.text(0, scanner)?,
+                b"reason" => self.reason = given.text(1, scanner)?,
+                b"policy" => given.unshown(2, scanner)?,
                 _ => scanner.skip()?,
             }
             Some(())
@@ -186,23 +186,15 @@ impl Given {
     }
 
     /// A string, or nothing where it is null.
-    fn text<'a>(&mut self, place: usize, scanner: &mut Scanner<'a>) -> Option<&'a str> {
+    fn text<'a>(&mut self, place: usize, scanner: &mut Scanner<'a>) -> Option<&'a [u8]> {
         self.once(place)?;
-        if scanner.null()? {
-            Some("")
-        } else {
-            scanner.string()?.said()
-        }
+        if scanner.null()? { Some(b"") } else { scanner.string() }
     }
 
     /// A string that nobody reads, or null.
     fn unshown(&mut self, place: usize, scanner: &mut Scanner) -> Option<()> {
         self.once(place)?;
-        if scanner.null()? {
-            Some(())
-        } else {
-            scanner.string().map(drop)
-        }
+        if scanner.null()? { Some(()) } else { scanner.skip_string() }
     }
 
     /// An object, or nothing where it is null.
@@ -246,14 +238,9 @@ mod tests {
     fn a_right_action_says_what_was_sent() {
         let marks = marks_of(RIGHT);
         let action = Action::read(RIGHT.as_bytes(), &marks).unwrap();
-        assert_eq!(
-            (action.id, action.action, action.client.ip, action.tenant),
-            ("e", "x.y", "1", "")
-        );
-        assert_eq!(
-            &RIGHT[action.data],
-            r#"{"action":"x.y","client":{"ip":"1","asn":5},"amr":null}"#
-        );
+        let said = [action.id, action.action, action.client.ip, action.tenant];
+        assert_eq!(said, [b"e".as_slice(), b"x.y", b"1", b""]);
+        assert_eq!(&RIGHT[action.data], r#"{"action":"x.y","client":{"ip":"1","asn":5},"amr":null}"#);
     }
 
     #[test]

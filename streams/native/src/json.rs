@@ -1,57 +1,39 @@
 //! JSON (RFC 8259) as strict as it can be read: what is not clearly right is `None`, and Python decides about it.
 //!
-//! Nothing is built: strings are slices of the text, and what nobody asks for is checked and skipped.
+//! Nothing is built: strings are parts of the text, and what nobody asks for is checked and skipped.
 
 use std::ops::Range;
 
-use crate::marks::Marks;
+use crate::marks::{Marks, Walk};
 
 /// Objects and arrays that one event may hold in all: so none can be nested deeper than `limits.EVENT_DEPTH_MAX`.
 pub const EVENT_DEPTH_MAX: u32 = 16;
 /// The libraries of Python disagree about numbers that 64 bits do not hold; these have fewer characters.
 const NUMBER_CHARS_MAX: usize = 18;
 
-/// A string as it stands between its quotes.
-#[derive(Clone, Copy)]
-pub struct Text<'a> {
-    raw: &'a str,
-    escaped: bool,
-}
-
-impl<'a> Text<'a> {
-    /// What it says; None where escapes would have to be read for that.
-    pub fn said(self) -> Option<&'a str> {
-        (!self.escaped).then_some(self.raw)
-    }
-}
-
 /// Reads one text from its beginning to its end.
 pub struct Scanner<'a> {
-    text: &'a str,
-    marks: &'a Marks,
+    text: &'a [u8],
     at: usize,
+    /// Goes over the marks that are not read yet, and perhaps some that are.
+    marks: Walk<'a>,
     opened: u32,
 }
 
 impl<'a> Scanner<'a> {
-    /// Begin; None where the bytes are no UTF-8. The marks must be theirs.
-    pub fn new(bytes: &'a [u8], marks: &'a Marks) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        Some(Self {
-            text,
-            marks,
-            at: 0,
-            opened: 0,
-        })
+    /// Begin; None where the text is no UTF-8. The marks must be its own.
+    pub fn new(text: &'a [u8], marks: &'a Marks) -> Option<Self> {
+        std::str::from_utf8(text).ok()?;
+        Some(Self { text, at: 0, marks: marks.from(0), opened: 0 })
     }
 
     /// Read an object, calling `member` after each key to read the value that follows; returned is where it stands.
-    pub fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<Range<usize>> {
+    pub fn object(&mut self, mut member: impl FnMut(&mut Self, &'a [u8]) -> Option<()>) -> Option<Range<usize>> {
         self.open(b'{')?;
         let start = self.at - 1;
         if self.peek()? != b'}' {
             loop {
-                let key = self.string()?.said()?;
+                let key = self.string()?;
                 self.expect(b':')?;
                 member(self, key)?;
                 if self.peek()? != b',' {
@@ -64,25 +46,30 @@ impl<'a> Scanner<'a> {
         Some(start..self.at)
     }
 
-    /// Read a string.
-    pub fn string(&mut self) -> Option<Text<'a>> {
+    /// Read a string of which nothing is escaped: what it says is what stands there.
+    pub fn string(&mut self) -> Option<&'a [u8]> {
         self.expect(b'"')?;
-        let (bytes, start) = (self.text.as_bytes(), self.at);
-        let mut escaped = false;
+        let start = self.at;
+        let end = self.mark()?;
+        if self.text[end] != b'"' {
+            return None;
+        }
+        self.at = end + 1;
+        Some(&self.text[start..end])
+    }
+
+    /// Read any string, and keep nothing of it.
+    pub fn skip_string(&mut self) -> Option<()> {
+        self.expect(b'"')?;
         loop {
-            self.at = self.marks.next(self.at);
-            match *bytes.get(self.at)? {
-                b'"' => break,
-                b'\\' => {
-                    escaped = true;
-                    self.at += escape(&bytes[self.at + 1..])? + 1;
-                }
+            let end = self.mark()?;
+            self.at = end + 1;
+            match self.text[end] {
+                b'"' => return Some(()),
+                b'\\' => self.at += escape(&self.text[self.at..])?,
                 _ => return None,
             }
         }
-        let raw = self.text.get(start..self.at)?;
-        self.at += 1;
-        Some(Text { raw, escaped })
     }
 
     /// Read `null` where it stands next.
@@ -90,18 +77,18 @@ impl<'a> Scanner<'a> {
         if self.peek()? != b'n' {
             return Some(false);
         }
-        self.word("null").map(|()| true)
+        self.word(b"null").map(|()| true)
     }
 
     /// Read any value, and keep nothing of it.
     pub fn skip(&mut self) -> Option<()> {
         match self.peek()? {
-            b'"' => self.string().map(drop),
+            b'"' => self.skip_string(),
             b'{' => self.object(|scanner, _| scanner.skip()).map(drop),
             b'[' => self.array(),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
             _ => self.number(),
         }
     }
@@ -113,15 +100,26 @@ impl<'a> Scanner<'a> {
 
     /// The next byte that is no space; it is not read yet.
     fn peek(&mut self) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while let b' ' | b'\n' | b'\r' | b'\t' = *bytes.get(self.at)? {
-            self.at += 1;
+        loop {
+            match *self.text.get(self.at)? {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                byte => return Some(byte),
+            }
         }
-        Some(bytes[self.at])
     }
 
     fn expect(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// The place of the next mark: where the string at hand ends, or needs a look.
+    fn mark(&mut self) -> Option<usize> {
+        loop {
+            let place = self.marks.next()?;
+            if place >= self.at {
+                return Some(place);
+            }
+        }
     }
 
     fn open(&mut self, bracket: u8) -> Option<()> {
@@ -144,15 +142,13 @@ impl<'a> Scanner<'a> {
         self.expect(b']')
     }
 
-    fn word(&mut self, word: &str) -> Option<()> {
-        self.text.as_bytes()[self.at..]
-            .starts_with(word.as_bytes())
-            .then(|| self.at += word.len())
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        self.text[self.at..].starts_with(word).then(|| self.at += word.len())
     }
 
     /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?`: a power of ten behind it may lead anywhere, so it is no number here.
     fn number(&mut self) -> Option<()> {
-        let bytes = &self.text.as_bytes()[self.at..];
+        let bytes = &self.text[self.at..];
         let mut length = usize::from(bytes[0] == b'-');
         let digits = digits(&bytes[length..])?;
         if digits > 1 && bytes[length] == b'0' {
@@ -191,16 +187,15 @@ fn digits(bytes: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn marks_of(text: &str) -> Marks {
+    fn read(text: &str, read: fn(&mut Scanner) -> Option<()>) -> bool {
         let mut marks = Marks::default();
         marks.find(text.as_bytes());
-        marks
+        let mut scanner = Scanner::new(text.as_bytes(), &marks).unwrap();
+        read(&mut scanner).and_then(|()| scanner.end()).is_some()
     }
 
     fn is_read(text: &str) -> bool {
-        let marks = marks_of(text);
-        let mut scanner = Scanner::new(text.as_bytes(), &marks).unwrap();
-        scanner.skip().and_then(|()| scanner.end()).is_some()
+        read(text, |scanner| scanner.skip())
     }
 
     #[test]
@@ -222,6 +217,7 @@ mod tests {
             r#"{"a":[1,{"b":null}],"":"x"}"#,
             "\t\r\n{ \"a\" : [ 1 , 2 ] , \"b\" : { } } ",
             r#""exactly eight, and sixteen bytes""#,
+            r#"["\\","\"",""]"#,
         ] {
             assert!(is_read(text), "{text}");
         }
@@ -277,6 +273,7 @@ mod tests {
             "{} x",
             "\u{b}{}",
             "\u{a0}{}",
+            "\"\\",
         ] {
             assert!(!is_read(text), "{text}");
         }
@@ -298,18 +295,21 @@ mod tests {
         ] {
             assert!(!is_read(text), "{text}");
         }
+    }
+
+    #[test]
+    fn sixteen_objects_and_arrays_are_read_and_one_more_is_not() {
         assert!(is_read(&format!("{}{}", "[".repeat(16), "]".repeat(16))));
         assert!(!is_read(&format!("{}{}", "[".repeat(17), "]".repeat(17))));
+        assert!(is_read(&format!("[{}[]]", "[],".repeat(14))));
         assert!(!is_read(&format!("[{}[]]", "[],".repeat(15))));
         assert!(is_read(&format!("\"{}\"", "[{".repeat(99))));
     }
 
     #[test]
-    fn a_string_without_escapes_says_what_stands_in_it() {
-        let text = "\"zoë\" \"z\\n\"";
-        let marks = marks_of(text);
-        let mut scanner = Scanner::new(text.as_bytes(), &marks).unwrap();
-        assert_eq!(scanner.string().unwrap().said(), Some("zoë"));
-        assert_eq!(scanner.string().unwrap().said(), None);
+    fn a_string_that_is_kept_holds_no_escape() {
+        assert!(read("\"zoë\"", |scanner| (scanner.string()? == "zoë".as_bytes()).then_some(())));
+        assert!(!read("\"z\\n\"", |scanner| scanner.string().map(drop)));
+        assert!(!read("\"z\n\"", |scanner| scanner.string().map(drop)));
     }
 }

@@ -4,7 +4,6 @@
 #[derive(Default)]
 pub struct Marks {
     bits: Vec<u64>,
-    length: usize,
 }
 
 impl Marks {
@@ -16,24 +15,35 @@ impl Marks {
         let mut last = [b' '; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
         self.bits.push(marks_of(&last));
-        self.length = text.len();
     }
 
-    /// The first of them at or behind a place, or the text's length.
-    pub fn next(&self, from: usize) -> usize {
-        let mut block = from / BLOCK;
-        let Some(bits) = self.bits.get(block) else {
-            return self.length;
-        };
-        let mut bits = bits & u64::MAX << (from % BLOCK);
-        while bits == 0 {
-            block += 1;
-            match self.bits.get(block) {
-                Some(more) => bits = *more,
-                None => return self.length,
-            }
+    /// Go through them from a place on.
+    pub fn from(&self, place: usize) -> Walk<'_> {
+        let block = place / BLOCK;
+        let bits = self.bits.get(block).map_or(0, |bits| bits & u64::MAX << (place % BLOCK));
+        Walk { bits: &self.bits, block, left: bits }
+    }
+}
+
+/// Gives the places of marks in their order.
+pub struct Walk<'a> {
+    bits: &'a [u64],
+    block: usize,
+    /// Of the block at hand those that were not given yet.
+    left: u64,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        while self.left == 0 {
+            self.block += 1;
+            self.left = *self.bits.get(self.block)?;
         }
-        block * BLOCK + bits.trailing_zeros() as usize
+        let place = self.block * BLOCK + self.left.trailing_zeros() as usize;
+        self.left &= self.left - 1;
+        Some(place)
     }
 }
 
@@ -44,9 +54,7 @@ fn marks_of(block: &[u8; BLOCK]) -> u64 {
     let found: [u8; BLOCK] = std::array::from_fn(|at| u8::from(is_mark(block[at])));
     let (words, _) = found.as_chunks();
     // The product gathers the lowest bits of eight bytes in its highest byte.
-    let gathered = words
-        .iter()
-        .map(|word| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56);
+    let gathered = words.iter().map(|word| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56);
     gathered.rev().fold(0, |bits, eight| bits << 8 | eight)
 }
 
@@ -68,16 +76,23 @@ mod tests {
                     let mut text = vec![b'x'; length];
                     text[place] = byte;
                     marks.find(&text);
-                    let found = if matches!(byte, b'"' | b'\\' | 0..0x20) {
-                        place
-                    } else {
-                        length
-                    };
-                    assert_eq!(marks.next(0), found, "{byte:#x} at {place} of {length}");
-                    assert_eq!(marks.next(place), found);
-                    assert_eq!(marks.next(place + 1), length);
+                    let found = if matches!(byte, b'"' | b'\\' | 0..0x20) { vec![place] } else { vec![] };
+                    assert_eq!(marks.from(0).collect::<Vec<_>>(), found, "{byte:#x} at {place} of {length}");
+                    assert_eq!(marks.from(place).collect::<Vec<_>>(), found);
+                    assert_eq!(marks.from(place + 1).next(), None);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn marks_come_in_their_order_from_any_place_on() {
+        let text: Vec<u8> = (0..300).map(|at| if at % 7 < 2 { b'"' } else { b'x' }).collect();
+        let mut marks = Marks::default();
+        marks.find(&text);
+        for start in 0..400 {
+            let expected: Vec<usize> = (start..300).filter(|at| at % 7 < 2).collect();
+            assert_eq!(marks.from(start).collect::<Vec<_>>(), expected);
         }
     }
 }

@@ -12,12 +12,12 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    pub fn add(&mut self, key: [&str; 4]) {
+    pub fn add(&mut self, key: [&[u8]; 4]) {
         *self.counts.entry(self.state.hash_one(key)).or_default() += 1;
     }
 
     /// Take back one `add` of the same key; without one nothing happens.
-    pub fn drop(&mut self, key: [&str; 4]) {
+    pub fn drop(&mut self, key: [&[u8]; 4]) {
         let hash = self.state.hash_one(key);
         match self.counts.get_mut(&hash) {
             Some(count) if *count > 1 => *count -= 1,
@@ -25,7 +25,7 @@ impl Remembered {
         }
     }
 
-    pub fn holds(&self, key: [&str; 4]) -> bool {
+    pub fn holds(&self, key: [&[u8]; 4]) -> bool {
         !self.counts.is_empty() && self.counts.contains_key(&self.state.hash_one(key))
     }
 }
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_key_is_held_until_it_was_dropped_as_often_as_added() {
         let mut remembered = Remembered::default();
-        let (key, other) = (["t", "s", "/a", "1"], ["t", "s", "/a1", ""]);
+        let (key, other) = ([b"t".as_slice(), b"s", b"/a", b"1"], [b"t".as_slice(), b"s", b"/a1", b""]);
         remembered.add(key);
         remembered.add(key);
         remembered.drop(other);

@@ -4,54 +4,47 @@ use std::ops::Range;
 
 use crate::event::Action;
 use crate::marks::Marks;
-use crate::times;
+use crate::times::Shown;
 
 /// What the event itself does not say of its row.
 pub struct Judged<'a> {
     /// The event as it was sent, and its marks.
     pub text: &'a [u8],
     pub marks: &'a Marks,
-    pub tenant: &'a str,
-    pub subject: &'a str,
-    pub sensitivity: &'a str,
-    pub time_us: i64,
-    pub arrival_us: i64,
+    pub tenant: &'a [u8],
+    pub subject: &'a [u8],
+    pub sensitivity: &'a [u8],
+    pub time: Shown,
+    pub arrival: Shown,
     pub offset: i64,
 }
 
 /// Append the row; of all strings only `data` may hold what needs an escape.
 pub fn write(out: &mut Vec<u8>, action: &Action, judged: &Judged, rest: &[u8]) {
-    let (time, arrival) = (times::show(judged.time_us), times::show(judged.arrival_us));
     let (client, resource, decision) = (&action.client, &action.resource, &action.decision);
-    let columns: [(&str, &[u8]); 23] = [
-        (r#"{"tenant":""#, judged.tenant.as_bytes()),
-        (r#"","subject":""#, judged.subject.as_bytes()),
-        (r#"","on_behalf_of":""#, action.on_behalf_of.as_bytes()),
-        (r#"","source":""#, action.source.as_bytes()),
-        (r#"","action_id":""#, action.id.as_bytes()),
-        (r#"","time":""#, &time),
-        (r#"","arrival":""#, &arrival),
-        (r#"","closes_at":""#, &arrival),
-        (r#"","session":""#, action.session.as_bytes()),
-        (r#"","root_session":""#, action.root_session.as_bytes()),
-        (r#"","action":""#, action.action.as_bytes()),
-        (r#"","resource_type":""#, resource.kind.as_bytes()),
-        (r#"","resource_id":""#, resource.id.as_bytes()),
-        (r#"","sensitivity":""#, judged.sensitivity.as_bytes()),
-        (r#"","outcome":""#, outcome_of(action.outcome).as_bytes()),
-        (r#"","client_ip":""#, client.ip.as_bytes()),
-        (r#"","client_device":""#, client.device.as_bytes()),
-        (r#"","client_country":""#, client.country.as_bytes()),
-        (r#"","user_agent":""#, client.user_agent.as_bytes()),
-        (r#"","challenge":""#, action.challenge.as_bytes()),
-        (r#"","decision_result":""#, decision.result.as_bytes()),
-        (r#"","decision_reason":""#, decision.reason.as_bytes()),
-        (r#"","claimed_verification":""#, action.verification.as_bytes()),
-    ];
-    for (name, value) in columns {
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(value);
-    }
+    column(out, br#"{"tenant":""#, judged.tenant);
+    column(out, br#"","subject":""#, judged.subject);
+    column(out, br#"","on_behalf_of":""#, action.on_behalf_of);
+    column(out, br#"","source":""#, action.source);
+    column(out, br#"","action_id":""#, action.id);
+    column(out, br#"","time":""#, &judged.time);
+    column(out, br#"","arrival":""#, &judged.arrival);
+    column(out, br#"","closes_at":""#, &judged.arrival);
+    column(out, br#"","session":""#, action.session);
+    column(out, br#"","root_session":""#, action.root_session);
+    column(out, br#"","action":""#, action.action);
+    column(out, br#"","resource_type":""#, resource.kind);
+    column(out, br#"","resource_id":""#, resource.id);
+    column(out, br#"","sensitivity":""#, judged.sensitivity);
+    column(out, br#"","outcome":""#, outcome_of(action.outcome));
+    column(out, br#"","client_ip":""#, client.ip);
+    column(out, br#"","client_device":""#, client.device);
+    column(out, br#"","client_country":""#, client.country);
+    column(out, br#"","user_agent":""#, client.user_agent);
+    column(out, br#"","challenge":""#, action.challenge);
+    column(out, br#"","decision_result":""#, decision.result);
+    column(out, br#"","decision_reason":""#, decision.reason);
+    column(out, br#"","claimed_verification":""#, action.verification);
     out.extend_from_slice(br#"","kafka_offset":"#);
     write_number(out, judged.offset);
     out.extend_from_slice(br#","event_data":""#);
@@ -60,12 +53,18 @@ pub fn write(out: &mut Vec<u8>, action: &Action, judged: &Judged, rest: &[u8]) {
     out.extend_from_slice(rest);
 }
 
+/// The name's length is known when this is compiled, so a few moves write it.
+fn column<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+}
+
 /// `success` by default; what is no known outcome is `unknown`.
-fn outcome_of(said: &str) -> &str {
+fn outcome_of(said: &[u8]) -> &[u8] {
     match said {
-        "" => "success",
-        "success" | "failure" | "denied" => said,
-        _ => "unknown",
+        b"" => b"success",
+        b"success" | b"failure" | b"denied" => said,
+        _ => b"unknown",
     }
 }
 
@@ -86,17 +85,12 @@ fn write_number(out: &mut Vec<u8>, number: i64) {
 
 /// Append a part of a JSON text as the inside of a JSON string.
 fn write_escaped(out: &mut Vec<u8>, text: &[u8], part: Range<usize>, marks: &Marks) {
-    // Room for as many escapes as there may be, and for the words that are written whole before their rest is.
-    let start = out.len();
-    out.resize(start + 2 * part.len() + RUN, 0);
-    let mut end = start;
+    // Room for as many escapes as there may be, and for the bytes that a short run is copied with.
+    let mut end = out.len();
+    out.resize(end + 2 * part.len() + RUN, 0);
     let mut from = part.start;
-    loop {
-        let mark = marks.next(from).min(part.end);
-        end = copy(&mut out[end..], text, from..mark) + end;
-        if mark == part.end {
-            break;
-        }
+    for mark in marks.from(part.start).take_while(|mark| *mark < part.end) {
+        end += copy(&mut out[end..], text, from..mark);
         // Of control characters JSON has only those of its space.
         let shown = match text[mark] {
             b'\n' => b'n',
@@ -108,12 +102,14 @@ fn write_escaped(out: &mut Vec<u8>, text: &[u8], part: Range<usize>, marks: &Mar
         end += 2;
         from = mark + 1;
     }
+    end += copy(&mut out[end..], text, from..part.end);
     out.truncate(end);
 }
 
 const RUN: usize = 16;
 
 /// Copy a part of a text, and perhaps some bytes more; how many are meant.
+#[inline(always)]
 fn copy(out: &mut [u8], text: &[u8], part: Range<usize>) -> usize {
     // Quotes come every few bytes: a move of a fixed length costs less than one of the right length.
     match (out.first_chunk_mut(), text[part.start..].first_chunk::<RUN>()) {

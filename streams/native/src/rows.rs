@@ -20,10 +20,7 @@ struct Batch {
 
 impl Batch {
     fn new() -> Self {
-        Self {
-            bytes: vec![0; HEADER_BYTES],
-            record_count: 0,
-        }
+        Self { bytes: vec![0; HEADER_BYTES], record_count: 0 }
     }
 
     /// The bytes of the next record from its attributes on, but for its key and value.
@@ -74,13 +71,7 @@ impl EncodedBatch {
         transactional: bool,
         timestamp_ms: i64,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let written = Written {
-            producer_id,
-            producer_epoch,
-            base_sequence,
-            transactional,
-            timestamp_ms,
-        };
+        let written = Written { producer_id, producer_epoch, base_sequence, transactional, timestamp_ms };
         PyBytes::new_with(py, self.0.bytes.len(), |out| {
             out.copy_from_slice(&self.0.bytes);
             write_header(out, self.0.record_count, &written);
@@ -89,11 +80,7 @@ impl EncodedBatch {
     }
 
     fn __repr__(&self) -> String {
-        format!(
-            "<EncodedBatch: {} records, {} bytes>",
-            self.0.record_count,
-            self.0.bytes.len()
-        )
+        format!("<EncodedBatch: {} records, {} bytes>", self.0.record_count, self.0.bytes.len())
     }
 }
 
@@ -110,15 +97,10 @@ impl Rows {
     pub fn append(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> PyResult<()> {
         let said = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
         if said > i32::MAX as usize - HEADER_BYTES - AROUND_MAX {
-            return Err(PyValueError::new_err(format!(
-                "a record of {said} bytes: a batch holds less than 2 GiB"
-            )));
+            return Err(PyValueError::new_err(format!("a record of {said} bytes: a batch holds less than 2 GiB")));
         }
         let mut body_bytes = self.open.bytes_around(key, value) + said;
-        let room = self
-            .batch_bytes
-            .min(i32::MAX as usize)
-            .saturating_sub(self.open.bytes.len());
+        let room = self.batch_bytes.min(i32::MAX as usize).saturating_sub(self.open.bytes.len());
         if varint_bytes(body_bytes as i64) + body_bytes > room && self.open.record_count > 0 {
             self.close();
             body_bytes = self.open.bytes_around(key, value) + said;
@@ -130,8 +112,7 @@ impl Rows {
 
     fn close(&mut self) {
         if self.open.record_count > 0 {
-            self.closed
-                .push(Arc::new(std::mem::replace(&mut self.open, Batch::new())));
+            self.closed.push(Arc::new(std::mem::replace(&mut self.open, Batch::new())));
         }
     }
 }
@@ -140,12 +121,7 @@ impl Rows {
 impl Rows {
     #[new]
     fn new(batch_bytes: usize) -> Self {
-        Self {
-            batch_bytes,
-            closed: Vec::new(),
-            open: Batch::new(),
-            count: 0,
-        }
+        Self { batch_bytes, closed: Vec::new(), open: Batch::new(), count: 0 }
     }
 
     fn __len__(&self) -> usize {
@@ -167,10 +143,7 @@ impl Rows {
         for pair in pairs.try_iter()? {
             let pair = pair?;
             let (key, value): (Option<Bound<'_, PyBytes>>, Option<Bound<'_, PyBytes>>) = pair.extract()?;
-            let (key, value) = (
-                key.as_ref().map(|key| key.as_bytes()),
-                value.as_ref().map(|value| value.as_bytes()),
-            );
+            let (key, value) = (key.as_ref().map(|key| key.as_bytes()), value.as_ref().map(|value| value.as_bytes()));
             self.append(key, value)?;
         }
         Ok(())

@@ -43,21 +43,17 @@ impl<'a> Batch<'a> {
         }
         let (base_offset, length) = (i64::from_be_bytes(field(bytes, 0)), i32::from_be_bytes(field(bytes, 8)));
         let Some(size) = usize::try_from(length).ok().map(|length| length + LOG_OVERHEAD) else {
-            return malformed(format!(
-                "the batch at offset {base_offset} says that it is {length} bytes long"
-            ));
+            return malformed(format!("the batch at offset {base_offset} says that it is {length} bytes long"));
         };
         let Some(bytes) = bytes.get(..size) else {
             return Ok(None);
         };
         match bytes.get(MAGIC_AT) {
             Some(2) if size >= HEADER_BYTES => Ok(Some(Self::with_header(bytes, base_offset))),
-            Some(2) | None => malformed(format!(
-                "the batch at offset {base_offset} has {size} bytes, less than a header"
-            )),
-            Some(magic) => malformed(format!(
-                "the batch at offset {base_offset} has format {magic}, expected 2"
-            )),
+            Some(2) | None => {
+                malformed(format!("the batch at offset {base_offset} has {size} bytes, less than a header"))
+            }
+            Some(magic) => malformed(format!("the batch at offset {base_offset} has format {magic}, expected 2")),
         }
     }
 
@@ -110,21 +106,13 @@ impl<'a> Batch<'a> {
     /// The offset behind the batch, whether its last record is still there or was compacted away.
     pub fn next_offset(&self) -> Read<i64> {
         let next = self.base_offset.checked_add(i64::from(self.last_offset_delta) + 1);
-        next.ok_or_else(|| {
-            Malformed(format!(
-                "the batch at offset {} ends beyond all offsets",
-                self.base_offset
-            ))
-        })
+        next.ok_or_else(|| Malformed(format!("the batch at offset {} ends beyond all offsets", self.base_offset)))
     }
 
     /// Whether a control batch ends a transaction by aborting it.
     pub fn is_abort(&self) -> Read<bool> {
         if self.record_count < 1 {
-            return malformed(format!(
-                "the control batch at offset {} has no record",
-                self.base_offset
-            ));
+            return malformed(format!("the control batch at offset {} has no record", self.base_offset));
         }
         let record = self.record(&mut Cursor::new(self.body()))?;
         match record.key.map(|key| key.of(self.body())) {
@@ -138,25 +126,19 @@ impl<'a> Batch<'a> {
     /// Read the next record of the batch's body.
     pub fn record(&self, cursor: &mut Cursor) -> Read<RecordAt> {
         self.try_record(cursor).map_err(|Malformed(what)| {
-            Malformed(format!(
-                "in the batch at offset {} a record is malformed: {what}",
-                self.base_offset
-            ))
+            Malformed(format!("in the batch at offset {} a record is malformed: {what}", self.base_offset))
         })
     }
 
     fn try_record(&self, cursor: &mut Cursor) -> Read<RecordAt> {
         let length = cursor.varint()?;
         let start = cursor.at;
-        cursor.take(1)?; // attributes: nothing is defined in them
+        cursor.varint()?; // attributes: nothing is defined in them, so they are one byte that is 0
         let timestamp_delta = cursor.varint()?;
         let offset_delta = cursor.varint()?;
         let (key, value) = (cursor.span()?, cursor.span()?);
         let header_count = cursor.varint()?;
-        let headers = Headers {
-            at: cursor.at as u32,
-            count: header_count,
-        };
+        let headers = Headers { at: cursor.at as u32, count: header_count };
         cursor.headers(header_count)?;
         if (cursor.at - start) as i64 != length {
             return malformed(format!("it says {length} bytes and has {}", cursor.at - start));
@@ -166,13 +148,7 @@ impl<'a> Batch<'a> {
             _ => Some(self.max_timestamp),
         };
         match (self.base_offset.checked_add(offset_delta), timestamp) {
-            (Some(offset), Some(timestamp)) => Ok(RecordAt {
-                offset,
-                timestamp,
-                key,
-                value,
-                headers,
-            }),
+            (Some(offset), Some(timestamp)) => Ok(RecordAt { offset, timestamp, key, value, headers }),
             _ => malformed("its offset or time is beyond 64 bits"),
         }
     }
@@ -197,10 +173,7 @@ impl Span {
 
     /// The same in a text in which the body begins at `start`.
     fn moved(self, start: u32) -> Self {
-        Self {
-            at: self.at + start,
-            ..self
-        }
+        Self { at: self.at + start, ..self }
     }
 }
 
@@ -218,10 +191,7 @@ impl Headers {
 
     /// Each name and value; `body` must be the one in which they were found.
     pub fn of(self, body: &[u8]) -> Vec<(&str, Option<&[u8]>)> {
-        let mut cursor = Cursor {
-            bytes: body,
-            at: self.at as usize,
-        };
+        let mut cursor = Cursor { bytes: body, at: self.at as usize };
         (0..self.count).map_while(|_| cursor.header().ok()).collect()
     }
 }
@@ -242,10 +212,7 @@ impl RecordAt {
         Self {
             key: self.key.map(|span| span.moved(start)),
             value: self.value.map(|span| span.moved(start)),
-            headers: Headers {
-                at: self.headers.at + start,
-                ..self.headers
-            },
+            headers: Headers { at: self.headers.at + start, ..self.headers },
             ..self
         }
     }
@@ -298,10 +265,7 @@ impl<'a> Cursor<'a> {
 
     fn span(&mut self) -> Read<Option<Span>> {
         let bytes = self.bytes()?;
-        Ok(bytes.map(|bytes| Span {
-            at: (self.at - bytes.len()) as u32,
-            length: bytes.len() as u32,
-        }))
+        Ok(bytes.map(|bytes| Span { at: (self.at - bytes.len()) as u32, length: bytes.len() as u32 }))
     }
 
     fn header(&mut self) -> Read<(&'a str, Option<&'a [u8]>)> {
