@@ -1,7 +1,7 @@
 """Builds the native core into the wheel; where that cannot be, the wheel is pure Python and says so.
 
-`python streams/native/build_hook.py` builds it in place, for who works on it. `STEPWATCH_BUILD_NATIVE=off` builds a pure
-wheel on purpose, `STEPWATCH_BUILD_NATIVE=require` fails where the core cannot be built.
+`python streams/native/build_hook.py` builds it in place, for who works on it. `STEPWATCH_BUILD_NATIVE=off` builds a
+pure wheel on purpose, `STEPWATCH_BUILD_NATIVE=require` fails where the core cannot be built.
 """
 
 from __future__ import annotations

@@ -85,12 +85,9 @@ fn write_number(out: &mut Vec<u8>, number: i64) {
 
 /// Append a part of a JSON text as the inside of a JSON string.
 fn write_escaped(out: &mut Vec<u8>, text: &[u8], part: Range<usize>, marks: &Marks) {
-    // Room for as many escapes as there may be, and for the bytes that a short run is copied with.
-    let mut end = out.len();
-    out.resize(end + 2 * part.len() + RUN, 0);
     let mut from = part.start;
     for mark in marks.from(part.start).take_while(|mark| *mark < part.end) {
-        end += copy(&mut out[end..], text, from..mark);
+        copy(out, text, from..mark);
         // Of control characters JSON has only those of its space.
         let shown = match text[mark] {
             b'\n' => b'n',
@@ -98,25 +95,23 @@ fn write_escaped(out: &mut Vec<u8>, text: &[u8], part: Range<usize>, marks: &Mar
             b'\t' => b't',
             byte => byte,
         };
-        out[end..end + 2].copy_from_slice(&[b'\\', shown]);
-        end += 2;
+        out.extend_from_slice(&[b'\\', shown]);
         from = mark + 1;
     }
-    end += copy(&mut out[end..], text, from..part.end);
-    out.truncate(end);
+    copy(out, text, from..part.end);
 }
 
-const RUN: usize = 16;
-
-/// Copy a part of a text, and perhaps some bytes more; how many are meant.
+/// Append a part of a text. Quotes come every few bytes, and to move a fixed length and take back what was too much
+/// costs less than to move the right one.
 #[inline(always)]
-fn copy(out: &mut [u8], text: &[u8], part: Range<usize>) -> usize {
-    // Quotes come every few bytes: a move of a fixed length costs less than one of the right length.
-    match (out.first_chunk_mut(), text[part.start..].first_chunk::<RUN>()) {
-        (Some(room), Some(run)) if part.len() <= RUN => *room = *run,
-        _ => out[..part.len()].copy_from_slice(&text[part.clone()]),
+fn copy(out: &mut Vec<u8>, text: &[u8], part: Range<usize>) {
+    const RUN: usize = 16;
+    let end = out.len() + part.len();
+    match text[part.start..].first_chunk::<RUN>() {
+        Some(run) if part.len() <= RUN => out.extend_from_slice(run),
+        _ => out.extend_from_slice(&text[part]),
     }
-    part.len()
+    out.truncate(end);
 }
 
 #[cfg(test)]

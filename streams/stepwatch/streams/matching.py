@@ -106,18 +106,23 @@ class Patterns:
     """Patterns of which one must match the whole string; `*` is any run of characters, the rest is literal.
 
     No regular expression: with a few stars a hostile name of 200 KB would take it hours.
+
+    Attributes:
+        exact: those without a star.
+        beginnings: what stands before the first star of each of the others.
     """
 
-    __slots__ = ("_exact", "_globs")
+    __slots__ = ("_globs", "beginnings", "exact")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         patterns = set(patterns)
-        self._exact = frozenset(pattern for pattern in patterns if "*" not in pattern)
+        self.exact = frozenset(pattern for pattern in patterns if "*" not in pattern)
         self._globs = [pattern.split("*") for pattern in sorted(patterns) if "*" in pattern]
+        self.beginnings = frozenset(parts[0] for parts in self._globs)
 
     def matches(self, text: str) -> bool:
         """Whether any pattern matches the whole text."""
-        return text in self._exact or any(_runs_through(text, parts) for parts in self._globs)
+        return text in self.exact or any(_runs_through(text, parts) for parts in self._globs)
 
 
 def _runs_through(text: str, parts: Sequence[str]) -> bool:
@@ -149,19 +154,51 @@ class CompiledPolicy:
     """What a match without any CEL condition is."""
 
 
+class _ByAction:
+    """Policies by how the names of their actions begin: an unknown name asks few of a thousand policies.
+
+    A pattern that begins with a star is asked about every name.
+    """
+
+    __slots__ = ("_any_name", "_beginnings", "_exact", "_lengths")
+
+    def __init__(self, policies: Sequence[CompiledPolicy]) -> None:
+        self._any_name = {number for number, policy in enumerate(policies) if policy.action is None}
+        self._exact: dict[str, set[int]] = {}
+        self._beginnings: dict[str, set[int]] = {}
+        for number, policy in enumerate(policies):
+            for index, names in (
+                (self._exact, policy.action.exact if policy.action else ()),
+                (self._beginnings, policy.action.beginnings if policy.action else ()),
+            ):
+                for name in names:
+                    index.setdefault(name, set()).add(number)
+        self._lengths = sorted({len(beginning) for beginning in self._beginnings})
+
+    def find(self, action: str) -> list[int]:
+        """Numbers of the policies that may match an action name, in their order."""
+        found = self._any_name | self._exact.get(action, set())
+        for length in self._lengths:
+            if length > len(action):
+                break
+            found |= self._beginnings.get(action[:length], set())
+        return sorted(found)
+
+
 class _Candidates(dict[tuple[str, str], tuple[CompiledPolicy, ...]]):
     """(tenant, action name) -> the policies that may match, in order; bounded, filled on demand."""
 
-    __slots__ = ("_policies",)
+    __slots__ = ("_by_action", "_policies")
 
     def __init__(self, policies: Sequence[CompiledPolicy]) -> None:
         self._policies = tuple(policies)
+        self._by_action = _ByAction(self._policies)
 
     def __missing__(self, key: tuple[str, str]) -> tuple[CompiledPolicy, ...]:
         tenant, action = key
         found = tuple(
             policy
-            for policy in self._policies
+            for policy in map(self._policies.__getitem__, self._by_action.find(action))
             if (policy.action is None or policy.action.matches(action))
             and (policy.tenant is None or policy.tenant.matches(tenant))
         )
