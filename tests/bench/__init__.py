@@ -1,1 +1,1 @@
-"""How fast one worker is beside a bare loop, and where the time goes: `make bench`."""
+"""How fast it is, and where the time goes: `make bench`; and tests.bench.store, replay, curves, guard, busy."""

@@ -61,7 +61,7 @@ def run(kind: str, count: int) -> str:
         records.append((topic, Record(offsets[topic], at_us // 1000, None, json.dumps(event).encode())))
         offsets[topic] += 1
     said: Counter[str] = Counter()
-    tenths = []
+    tenths: list[int] = []
     begun = since = time.process_time()
     for first in range(0, len(records), _BATCH):
         batch = records[first : first + _BATCH]

@@ -1,8 +1,12 @@
-"""Whether the measured worker was right: exactly one current verdict for every action, and those of `replay`."""
+"""Whether the measured worker was right: exactly one current verdict for every action, and the one that is true.
+
+Verdict and verification of every action are compared with what brute force finds (`truth`); of as many whole subjects
+as `replay` can hold, the reason too with what `replay` says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +19,12 @@ from stepwatch.streams.replay import replay
 from stepwatch.streams.sets import PolicySets, build_set
 from tests.bench.data import POLICY, SUBJECTS, ticks
 from tests.bench.fill import Filled
+from tests.bench.truth import truth
 
 REPLAYED_MAX = 60_000
 """Input records that `replay` judges once more, of as many whole subjects as that is: it holds them all in memory."""
 _FETCH_BYTES = 8 << 20
+_POLICED, _STEP_UP = b'"sensitivity":"critical"', b'"type":"stepwatch.stepup.verified"'
 
 Verdict = tuple[str, str, str, str | None]
 """(verdict, reason, policy, verification)."""
@@ -41,8 +47,8 @@ class Checked:
     """What the check looked at, and what is wrong.
 
     Attributes:
-        actions: with exactly one current verdict.
-        replayed: of them, those whose verdict was compared with that of `replay`.
+        actions: with exactly one current verdict, each compared with the truth.
+        replayed: of them, those that `replay` was asked about.
         verdicts: how many of each.
         faults: the first few, in words; empty: all is right.
     """
@@ -60,10 +66,10 @@ class _Audit:
         self.rows_of = bytearray(filled.count)
         """Number of an action -> its rows, at most 255."""
         self.revisions: dict[int, list[int]] = {}
-        """Of policed actions."""
+        """Of policed actions; of `judged` too: number -> current verdict and verification."""
+        self.judged: dict[int, tuple[str, str]] = {}
         self.current: dict[str, tuple[int, Verdict]] = {}
         """Of the sampled subjects: action id -> (revision, verdict)."""
-        self.verdicts: dict[int, str] = {}
         self.plain = 0
         self.twice = 0
         self._every = every
@@ -80,7 +86,7 @@ class _Audit:
             revisions = self.revisions.setdefault(number, [])
             revisions.append(row.revision)
             if row.revision == max(revisions):
-                self.verdicts[number] = row.verdict
+                self.judged[number] = (row.verdict, row.verification)
         elif self.rows_of[number] == 1:
             self.plain += 1
         if int(row.subject[1:]) % self._every == 0:
@@ -98,17 +104,28 @@ async def check(filled: Filled, replayed_max: int = REPLAYED_MAX) -> Checked:
         audit.add(decode_row(record.value))
     checked = Checked(sum(map(bool, audit.rows_of)))
     checked.verdicts["not_required"] = audit.plain
-    for verdict in audit.verdicts.values():
+    for verdict, _ in audit.judged.values():
         checked.verdicts[verdict] = checked.verdicts.get(verdict, 0) + 1
     _compare_numbers(filled, audit, checked)
-    expected = await _replayed(filled, every)
+    inputs = _Inputs(every)
+    for topic in (filled.settings.topics.actions, filled.settings.topics.authentications):
+        await inputs.read(filled.settings, topic)
+    expected = truth(inputs.policed, inputs.step_ups)
+    judged = {f"a-{number:08d}": said for number, said in audit.judged.items()}
+    checked.faults += _differences("truth", expected, judged)
+    replayed = inputs.replayed()
+    checked.replayed = len(replayed)
     current = {action_id: said for action_id, (_, said) in audit.current.items()}
-    checked.replayed = len(expected)
-    wrong = [key for key in expected.keys() | current.keys() if expected.get(key) != current.get(key)]
-    checked.faults += [f"{key}: replay {expected.get(key)}, worker {current.get(key)}" for key in sorted(wrong)[:5]]
+    checked.faults += _differences("replay", replayed, current)
     async for record in _records(filled.settings, filled.settings.topics.dead_letters):
         checked.faults.append(f"dead letter: {record.headers}")
     return checked
+
+
+def _differences(whose: str, expected: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
+    """The first few in words."""
+    wrong = sorted(key for key in expected.keys() | said.keys() if expected.get(key) != said.get(key))
+    return [f"{key}: {whose} {expected.get(key)}, worker {said.get(key)}" for key in wrong[:5]]
 
 
 def _compare_numbers(filled: Filled, audit: _Audit, checked: Checked) -> None:
@@ -131,23 +148,40 @@ def _compare_numbers(filled: Filled, audit: _Audit, checked: Checked) -> None:
             checked.faults.append(f"{count} {words}")
 
 
-async def _replayed(filled: Filled, every: int) -> dict[str, Verdict]:
-    """What `replay` says of the inputs of the sampled subjects, each record with its arrival."""
-    sampled = {f"acme/u{who:05d}".encode() for who in range(0, SUBJECTS, every)} | {None}
-    lines = []
-    for topic in (filled.settings.topics.actions, filled.settings.topics.authentications):
+class _Inputs:
+    """The inputs, as far as the check needs them.
+
+    Attributes:
+        policed, step_ups: bodies, for the truth.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.policed: list[bytes] = []
+        self.step_ups: list[bytes] = []
+        self._sampled = {f"acme/u{who:05d}".encode() for who in range(0, SUBJECTS, every)} | {None}
+        self._lines: list[bytes] = []
+
+    async def read(self, settings: Settings, topic: str) -> None:
+        """Read one input to its end."""
         log_ms: dict[int, int] = {}
-        async for record in _records(filled.settings, topic):
+        async for record in _records(settings, topic):
             arrival_ms = log_ms[record.partition] = max(log_ms.get(record.partition, 0), record.timestamp)
-            if record.key in sampled and b'"source":"stepwatch"' not in record.value:
+            if _POLICED in record.value:
+                self.policed.append(record.value)
+            elif _STEP_UP in record.value:
+                self.step_ups.append(record.value)
+            if record.key in self._sampled and b'"source":"stepwatch"' not in record.value:
                 arrival = format_time(arrival_ms * 1000).encode()
-                lines.append(record.value[:-1] + b',"arrival":"' + arrival + b'"}')
-    sets = PolicySets([build_set([("high-risk.yaml", POLICY)], None)])
-    return {
-        row["action_id"]: (row["verdict"], row["reason"], row["policy"], row["verification"])
-        for row in replay(lines, sets)
-        if row["kind"] == "verdict"
-    }
+                self._lines.append(record.value[:-1] + b',"arrival":"' + arrival + b'"}')
+
+    def replayed(self) -> dict[str, Verdict]:
+        """What `replay` says of the sampled subjects, each record with its arrival."""
+        sets = PolicySets([build_set([("high-risk.yaml", POLICY)], None)])
+        return {
+            row["action_id"]: (row["verdict"], row["reason"], row["policy"], row["verification"])
+            for row in replay(self._lines, sets)
+            if row["kind"] == "verdict"
+        }
 
 
 async def _records(settings: Settings, topic: str) -> AsyncIterator[Any]:

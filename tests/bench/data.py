@@ -90,27 +90,28 @@ def subject_of(who: int) -> str:
     return f"u{who:05d}"
 
 
-def ticks(count: int, seed: int = 42) -> Iterator[Tick]:
+def ticks(count: int, seed: int = 42, subjects: int = SUBJECTS) -> Iterator[Tick]:
     """The actions among `count` events (copies not counted); the other ticks are taken by step-ups."""
     draw = random.Random(seed).random
     for number in range(count):
         chance = draw()
         if chance < 0.95:
-            who, session = divmod(int(draw() * SUBJECTS * SESSIONS), SESSIONS)
+            who, session = divmod(int(draw() * subjects * SESSIONS), SESSIONS)
             yield Tick(number, who, session, chance >= 0.90)
 
 
-def events(count: int, begin_us: int, seed: int = 42) -> Iterator[Sent]:
+def events(count: int, begin_us: int, seed: int = 42, subjects: int = SUBJECTS) -> Iterator[Sent]:
     """Every record of both inputs but heartbeats, in the order of arrival.
 
     Args:
         count: events before copies; about a hundredth more come out.
         begin_us: time of the first event; the last one's is `count` ms later.
         seed: of all that is left to chance.
+        subjects: who act.
     """
     rng = random.Random(seed + 1)
     copies: list[Sent] = []
-    merged = heapq.merge(_actions(count, begin_us, seed), _step_ups(count, begin_us, seed))
+    merged = heapq.merge(_actions(count, begin_us, seed, subjects), _step_ups(count, begin_us, seed, subjects))
     for sent in merged:
         while copies and copies[0].at_ms <= sent.at_ms:
             yield heapq.heappop(copies)
@@ -128,19 +129,22 @@ def heartbeat(name: str, time_us: int) -> bytes:
     ).encode()
 
 
-def _actions(count: int, begin_us: int, seed: int) -> Iterator[Sent]:
-    for tick in ticks(count, seed):
-        yield Sent(tick.number, ACTION, tick.who, _action(tick, begin_us))
+def _actions(count: int, begin_us: int, seed: int, subjects: int) -> Iterator[Sent]:
+    for tick in ticks(count, seed, subjects):
+        time_us = begin_us + tick.number * 1000
+        yield Sent(
+            tick.number, ACTION, tick.who, action_body(tick.number, time_us, tick.who, tick.session, tick.policed)
+        )
 
 
-def _step_ups(count: int, begin_us: int, seed: int) -> list[Sent]:
+def _step_ups(count: int, begin_us: int, seed: int, subjects: int) -> list[Sent]:
     """A step-up for each policed action, sorted by arrival; most of them prove it."""
     rng = random.Random(seed + 2)
     found: list[Sent] = []
-    for tick in ticks(count, seed):
+    for tick in ticks(count, seed, subjects):
         if tick.policed:
             time_ms, at_ms, session, amr = _proof_of(tick, rng)
-            body = _step_up(len(found), begin_us + time_ms * 1000, tick.who, session, amr)
+            body = step_up_body(len(found), begin_us + time_ms * 1000, tick.who, session, amr)
             found.append(Sent(max(at_ms, 0), AUTHENTICATION, tick.who, body))
     found.sort()
     return found
@@ -169,17 +173,18 @@ def _mixed(number: int) -> int:
     return (number + 1) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
 
 
-def _action(tick: Tick, begin_us: int) -> bytes:
-    mixed, time_us, policed = _mixed(tick.number), begin_us + tick.number * 1000, tick.policed
+def action_body(number: int, time_us: int, who: int, session: int, policed: bool) -> bytes:
+    """An action of the benchmark; its id is `a-` and the number in eight digits."""
+    mixed = _mixed(number)
     names = _POLICED if policed else _PLAIN
     return (
         _ACTION
         % (
-            tick.number,
+            number,
             format_time(time_us),
-            tick.who,
-            tick.who,
-            tick.session,
+            who,
+            who,
+            session,
             names[(mixed >> 32) % len(names)],
             mixed >> 44,
             "critical" if policed else "low",
@@ -193,7 +198,8 @@ def _action(tick: Tick, begin_us: int) -> bytes:
     ).encode()
 
 
-def _step_up(number: int, time_us: int, who: int, session: int, amr: str) -> bytes:
+def step_up_body(number: int, time_us: int, who: int, session: int, amr: str) -> bytes:
+    """A step-up of the benchmark; its id is `v-` and the number in eight digits."""
     mixed = _mixed(number)
     values = (number, format_time(time_us), who, who, session, mixed >> 24, amr, time_us // SECOND_US, who)
     return (_STEP_UP % (*values, mixed % 250, mixed % 9)).encode()

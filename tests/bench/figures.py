@@ -1,21 +1,23 @@
-"""What is measured of one process, and what follows from it."""
+"""What is measured, and what follows from it: figures of a run, percentiles, how a cost grows."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 _WARM_FROM = 0.1
 
 
 class Sample(NamedTuple):
-    """One look at a process.
+    """One look at a process, or at several that share the work.
 
     Attributes:
-        wall_s: since it was started.
-        cpu_s: user and system time of all its threads.
+        wall_s: since the start.
+        cpu_s: user and system time of all threads.
         records: input records whose effects are committed.
-        rss_mb: its memory at that moment.
+        rss_mb: memory at that moment.
     """
 
     wall_s: float
@@ -29,8 +31,8 @@ class Figures(NamedTuple):
 
     Attributes:
         events_per_s: while warm: between a tenth of the records and all of them.
-        us_per_event: CPU microseconds per record while warm.
-        whole_us_per_event: CPU of the whole process, its start included.
+        us_per_event: CPU microseconds per record while warm, of all processes together.
+        whole_us_per_event: CPU of the whole run, the start included.
         peak_mb: the most memory at any look.
         first_s: from the start of the process to the first committed row; None where nobody looked.
     """
@@ -43,17 +45,19 @@ class Figures(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One process from its start to its last committed record.
+    """One process, or several that share the work, from the start to the last committed record.
 
     Attributes:
         name: what ran.
         figures: what it cost.
         records_per_transaction: committed together, on the average.
+        broker_us: CPU of the broker a record meanwhile; None where nobody looked.
     """
 
     name: str
     figures: Figures
     records_per_transaction: int
+    broker_us: float | None = None
 
 
 def figures_of(samples: Sequence[Sample], first_s: float | None = None) -> Figures:
@@ -76,3 +80,33 @@ def figures_of(samples: Sequence[Sample], first_s: float | None = None) -> Figur
         max(sample.rss_mb for sample in samples),
         first_s,
     )
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The least value that at least so many percent of the values do not exceed (nearest rank).
+
+    Args:
+        values: in any order.
+        percent: above 0, at most 100.
+
+    Returns:
+        One of the values; NaN where there is none.
+    """
+    if not values:
+        return math.nan
+    rank = math.ceil(len(values) * percent / 100)
+    return sorted(values)[max(rank, 1) - 1]
+
+
+def exponents(sizes: Sequence[float], costs: Sequence[float]) -> list[float]:
+    """How a cost grows from each size to the next: 0 is not at all, 1 as fast as the size, 2 as its square.
+
+    Args:
+        sizes: growing, above 0.
+        costs: one for each size, above 0.
+
+    Returns:
+        The slopes in a plot of both logarithms, one fewer than there are sizes.
+    """
+    points = list(zip(map(math.log, sizes), map(math.log, costs), strict=True))
+    return [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in pairwise(points)]

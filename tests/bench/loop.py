@@ -12,6 +12,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 
 from stepwatch.agents.clients import close_client, open_admin
+from stepwatch.agents.settings import Settings
 from stepwatch.schemas.compiled import decode_envelope
 from tests.bench.figures import Run, figures_of
 from tests.bench.fill import Filled
@@ -41,8 +45,7 @@ class Job(msgspec.Struct):
     Attributes:
         inputs: topic -> (topic of its rows, bytes of one row).
         state: topic of the positions.
-        progress: file in which it says how many records are committed.
-        records: after so many it waits to be killed.
+        progress: file in which it says how many records and transactions are committed, 8 bytes each.
     """
 
     bootstrap: str
@@ -50,54 +53,74 @@ class Job(msgspec.Struct):
     inputs: dict[str, tuple[str, int]]
     state: str
     progress: str
-    records: int
 
 
-async def run_loop(filled: Filled, row_bytes: tuple[int, int], folder: Path, name: str) -> Run:
-    """Run the loop on the same inputs as the worker, its rows in topics of their own, which are deleted after.
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A loop that was started.
+
+    Attributes:
+        audit: the topic of its rows for actions.
+        log: what it says.
+    """
+
+    process: subprocess.Popen[bytes]
+    audit: str
+    log: Path
+    _progress: Path
+
+    async def records(self) -> int:
+        """How many it has read and committed."""
+        return int.from_bytes(self._progress.read_bytes()[:8])
+
+    @property
+    def transactions(self) -> int:
+        """How many it has committed."""
+        return int.from_bytes(self._progress.read_bytes()[8:])
+
+
+@asynccontextmanager
+async def loop_on(settings: Settings, row_bytes: tuple[int, int], folder: Path, name: str) -> AsyncIterator[Running]:
+    """A loop on the same inputs as a worker with these settings; its rows lie in topics that are deleted after.
 
     Args:
-        filled: the inputs.
+        settings: of the worker.
         row_bytes: of a row for an action, and for an authentication event.
         folder: for its log and progress.
         name: of this run, part of its topics' names.
     """
-    topics, settings = filled.settings.topics, filled.settings
+    topics = settings.topics
     audit, evidence, state = (f"{settings.prefix}{name}.{kind}" for kind in ("audit", "evidence", "state"))
-    progress = folder / f"{name}.progress"
-    progress.write_bytes(bytes(8))
+    progress, log = folder / f"{audit}.progress", folder / f"{audit}.log"
+    progress.write_bytes(bytes(16))
     job = Job(
         settings.kafka_bootstrap,
         settings.partitions,
         {topics.actions: (audit, row_bytes[0]), topics.authentications: (evidence, row_bytes[1])},
         state,
         str(progress),
-        filled.records,
     )
     admin = await open_admin(settings)
     try:
         await admin.create_topics([NewTopic(topic, settings.partitions, 1) for topic in (audit, evidence, state)])
-        return await _watched(job, folder / f"{name}.log")
+        with log.open("ab") as out:
+            command = [sys.executable, "-m", "tests.bench.loop", msgspec.json.encode(job).decode()]
+            process = subprocess.Popen(command, cwd=_ROOT, stdout=out, stderr=out)
+        try:
+            yield Running(process, audit, log, progress)
+        finally:
+            process.kill()
+            process.wait()
+            await admin.delete_topics([audit, evidence, state])
     finally:
-        await admin.delete_topics([audit, evidence, state])
         await close_client(admin)
 
 
-async def _watched(job: Job, log: Path) -> Run:
-    said = Path(job.progress)
-    command = [sys.executable, "-m", "tests.bench.loop", msgspec.json.encode(job).decode()]
-    with log.open("ab") as out:
-        process = subprocess.Popen(command, cwd=_ROOT, stdout=out, stderr=out)
-
-    async def records() -> int:
-        return int.from_bytes(said.read_bytes()[:8])
-
-    try:
-        samples = await watch(process, log, records, job.records)
-        return Run("bare loop", figures_of(samples), job.records // int.from_bytes(said.read_bytes()[8:]))
-    finally:
-        process.kill()
-        process.wait()
+async def run_loop(filled: Filled, row_bytes: tuple[int, int], folder: Path, name: str) -> Run:
+    """Run the loop on the worker's inputs to their end; arguments as `loop_on`."""
+    async with loop_on(filled.settings, row_bytes, folder, name) as running:
+        samples = await watch([running.process], [running.log], running.records, filled.records)
+        return Run(f"bare loop, {name}", figures_of(samples), filled.records // running.transactions)
 
 
 class _Copier:

@@ -103,10 +103,20 @@ def measure_stages(count: int) -> Stages:
         "step-up": _step_up_stages(step_ups, sets),
     }
     gc.unfreeze()
+    return Stages(tables, _row_bytes(sets, plain, policed, step_ups))
+
+
+def row_bytes_of(count: int) -> tuple[int, int]:
+    """Mean bytes of an audit row for an action record, and of an evidence row, of the first `count` events."""
+    sets = PolicySets([build_set([("high-risk.yaml", POLICY)], None)])
+    return _row_bytes(sets, *_samples(count))
+
+
+def _row_bytes(sets: PolicySets, plain: _Sample, policed: _Sample, step_ups: _Sample) -> tuple[int, int]:
     effects = [effect for sample in (step_ups, plain, policed) for effect in sample.taken_by(_correlator(sets))]
-    audit = [len(row) for effect in effects for _, row in effect.audit]
+    audit = [len(row or b"") for effect in effects for _, row in effect.audit_rows()]
     evidence = [len(row) for effect in effects for _, row in effect.evidence]
-    return Stages(tables, (sum(audit) // len(audit), sum(evidence) // len(evidence)))
+    return sum(audit) // len(audit), sum(evidence) // len(evidence)
 
 
 def _samples(count: int) -> tuple[_Sample, _Sample, _Sample]:

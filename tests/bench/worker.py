@@ -1,72 +1,76 @@
-"""The correlate role as shipped, in its own process, from its start until every input is committed."""
+"""The correlate role as shipped, in processes of its own, from the start until every input is committed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
-import urllib.error
-import urllib.request
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stepwatch.agents.settings import Settings
+from stepwatch.embedded import ports
 from tests.bench.figures import Run, figures_of
 from tests.bench.fill import Filled
 from tests.bench.watch import watch
+from tests.faults.soak_watch import metrics_of
 from tests.live.road import Role
 
-_TOTAL = re.compile(r"^stepwatch_(records_in|pulses|transactions)_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 
-
-async def run_worker(filled: Filled, log: Path, **env: str) -> Run:
+async def run_workers(filled: Filled, folder: Path, name: str, count: int = 1) -> Run:
     """Start the role on the inputs, watch it to their end, stop it.
 
     Args:
         filled: inputs that nobody has judged yet.
-        log: file for its log lines.
-        env: of the process, beside its settings.
+        folder: for its log lines.
+        name: of the run, and of the logs.
+        count: processes, which share the partitions.
     """
-    settings = filled.settings
     started = time.monotonic()
-    role = Role(settings, log, "correlate", **env)
-    first = asyncio.create_task(_first_verdict(settings, started))
+    each = [filled.settings.model_copy(update={"correlate_web_port": ports.any_free()}) for _ in range(count)]
+    logs = [folder / f"{name.replace(' ', '-')}-{number}.log" for number in range(1, count + 1)]
+    roles = [Role(settings, log, "correlate") for settings, log in zip(each, logs, strict=True)]
+    first = asyncio.create_task(_first_verdict(filled.settings, started))
+
+    async def records() -> int:
+        return (await totals(each))["read"]
+
     try:
-        samples = await watch(role.process, log, _Metrics(settings).records, filled.records)
+        samples = await watch([role.process for role in roles], logs, records, filled.records)
         figures = figures_of(samples, await asyncio.wait_for(first, 30))
-        transactions = (await asyncio.to_thread(_totals, settings))["transactions"]
-        if status := role.stop():
-            raise RuntimeError(f"the worker ended with status {status}: {role.said[-2000:]}")
+        transactions = (await totals(each))["transactions"]
+        for role in roles:
+            if status := await asyncio.to_thread(role.stop):
+                raise RuntimeError(f"the worker ended with status {status}: {role.said[-2000:]}")
     finally:
         first.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await first
-        if role.process.poll() is None:
-            role.kill()
-    return Run("worker", figures, filled.records // transactions)
+        for role in roles:
+            if role.process.poll() is None:
+                role.kill()
+    return Run(name, figures, filled.records // max(1, transactions))
 
 
-class _Metrics:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+async def totals(each: Sequence[Settings]) -> Counter[str]:
+    """`read` (inputs committed; our own pulses are none) and `transactions`, of all workers, by their metrics pages.
 
-    async def records(self) -> int:
-        """Inputs read and committed; the worker's own pulses are none of them."""
-        totals = await asyncio.to_thread(_totals, self._settings)
-        return totals["records_in"] - totals["pulses"]
-
-
-def _totals(settings: Settings) -> dict[str, int]:
-    """Counters of its metrics page, summed over labels; all 0 while it is not served yet."""
-    totals = dict.fromkeys(("records_in", "pulses", "transactions"), 0)
-    address = f"http://{settings.web_host}:{settings.correlate_web_port}/metrics"
-    with contextlib.suppress(urllib.error.URLError, ConnectionError):
-        page = urllib.request.urlopen(address, timeout=10).read().decode()
-        for name, value in _TOTAL.findall(page):
-            totals[name] += int(float(value))
-    return totals
+    What was read is told by the account, which is kept with the positions: however often partitions change hands, each
+    record is in it once. It may be too small for a moment while a partition is handed over.
+    """
+    found: Counter[str] = Counter()
+    for settings in each:
+        for (name, _), value in (await metrics_of(settings, settings.correlate_web_port)).items():
+            if name == "stepwatch_accounted_records":
+                found["read"] += int(value)
+            elif name == "stepwatch_pulses_total":
+                found["read"] -= int(value)
+            elif name == "stepwatch_transactions_total":
+                found["transactions"] += int(value)
+    return found
 
 
 async def _first_verdict(settings: Settings, started: float) -> float:
