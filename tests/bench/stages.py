@@ -18,7 +18,7 @@ from stepwatch.streams import state
 from stepwatch.streams.correlator import Correlator
 from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, body_hash, decode
 from stepwatch.streams.effects import Effects
-from stepwatch.streams.facts import Fact
+from stepwatch.streams.facts import Action, Fact
 from stepwatch.streams.routing import Router
 from stepwatch.streams.rows import (
     Coordinates,
@@ -30,6 +30,7 @@ from stepwatch.streams.rows import (
     sensitivity_of,
 )
 from stepwatch.streams.sets import PolicySets, build_set
+from stepwatch.streams.waiting import SubjectKey
 from tests.bench.data import POLICY, TENANT, events, subject_of
 
 _BATCH_RECORDS = 4000
@@ -249,10 +250,16 @@ def _policed_stages(sample: _Sample, step_ups: _Sample, sets: PolicySets) -> lis
         Stage("judge", _each(decide, kept)),
         Stage("row: build", _each(lambda event: action_row(event, event.subject, _WHERE), sample.events)),
         Stage("row: encode", _each(lambda item: encode_json(item[2].row), kept)),
-        Stage("state: encode once", _each(lambda item: state.save({}, item[0], item[2]), kept)),
+        Stage("state: encode once", _each(lambda item: _encode_state(item[0], item[2]), kept)),
     ]
     whole = _take_cost(sample, lambda: _correlator(sets, step_ups))
     return _with_rest(whole, parts, "rest: ledger, waiting, patterns, alerts, state again")
+
+
+def _encode_state(subject: SubjectKey, action: Action) -> None:
+    writes: state.Writes = {}
+    state.save(writes, subject, action)
+    state.encoded(writes)
 
 
 def _step_up_stages(sample: _Sample, sets: PolicySets) -> list[Stage]:

@@ -34,7 +34,7 @@ def partition() -> Partition:
 
 
 def written(*saves: state.Writes) -> list[tuple[bytes, bytes | None]]:
-    return [pair for writes in saves for pair in writes.items()]
+    return [pair for writes in saves for pair in state.encoded(writes)]
 
 
 def restored(writes: state.Writes) -> Partition:
@@ -58,7 +58,8 @@ def every_state(driver: Driver) -> dict[str, object]:
     known = driver.correlator.known
     anchored = {
         (kind, (subject, key))
-        for kind, (subject, key) in known.anchored
+        for (subject, key), kinds in known.anchored.items()
+        for kind in kinds
         if kind in ANCHORED and subject in known.ledgers and holds(known.ledgers[subject], key)
     }
     ledgers = {

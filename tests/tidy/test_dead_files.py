@@ -7,7 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from tests.tidy.walk import ROOTS, TOP, files, modules, short, tree
+from tests.tidy.walk import NATIVE, ROOTS, TOP, files, modules, short, tree
 
 STANDS_ALONE = {
     "agents/stepwatch/cli/start.py": "the console command (pyproject.toml, project.scripts)",
@@ -50,7 +50,8 @@ def test_every_file_of_data_is_named_or_lies_in_a_folder_that_a_module_names() -
         short(path)
         for path in files()
         if path.relative_to(TOP).parts[0] in {*ROOTS, "tests"}
-        and path.suffix != ".py"
+        and path.suffix not in {".py", ".pyi"}
+        and NATIVE not in path.parents
         and path.name not in {"README.md", "py.typed"}
         and not any(f'"{name}"' in source or f"{name}/" in source for name in _names(path))
     ]

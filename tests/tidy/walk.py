@@ -10,6 +10,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 ROOTS = ("schemas", "streams", "agents")
 """The three folders whose `stepwatch` folders make one namespace package."""
+NATIVE = TOP / "streams" / "native"
+"""The crate of the native core: Rust, with tools and rules of its own (`cargo fmt`, `clippy`)."""
 TEXT_SUFFIXES = {
     ".py",
     ".md",
@@ -22,6 +24,8 @@ TEXT_SUFFIXES = {
     ".json",
     ".jsonl",
     ".xml",
+    ".rs",
+    ".pyi",
     ".html",
     "",
 }
@@ -37,11 +41,11 @@ def files() -> tuple[Path, ...]:
 def _walk(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
         if path.is_dir():
-            left_behind = path.name in {"__pycache__", "build", "dist"} or path.name.endswith(".egg-info")
+            left_behind = path.name in {"__pycache__", "build", "dist", "target"} or path.name.endswith(".egg-info")
             hidden = path.name.startswith(".") and path.name != ".ci"
             if not (left_behind or hidden or (path / "pyvenv.cfg").exists()):
                 yield from _walk(path)
-        elif path.is_file():
+        elif path.is_file() and path.suffix != ".so":
             yield path
 
 
@@ -51,8 +55,9 @@ def text_files() -> list[Path]:
 
 
 def modules(*folders: str) -> list[Path]:
-    """The Python files under the top folders named."""
-    return [path for path in files() if path.suffix == ".py" and path.relative_to(TOP).parts[0] in folders]
+    """The Python files under the top folders named, without what only builds the native core."""
+    python = [path for path in files() if path.suffix == ".py" and path.relative_to(TOP).parts[0] in folders]
+    return [path for path in python if NATIVE not in path.parents]
 
 
 @cache

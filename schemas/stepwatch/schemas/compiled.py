@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from stepwatch.schemas.alerts import AlertRow
 from stepwatch.schemas.audit import AuditRow, EvidenceRow
-from stepwatch.schemas.events import Data
+from stepwatch.schemas.events import Client, Data, Decision, Resource
 
 
 class AnyObject(msgspec.Struct, gc=False):
@@ -37,6 +37,7 @@ def _plain(annotation: Any) -> Any:
     return annotation
 
 
+@cache
 def struct_of(model: type[BaseModel]) -> type[msgspec.Struct]:
     """The msgspec struct with the fields, types and defaults of a model.
 
@@ -109,6 +110,9 @@ class FileEnvelope(Envelope, gc=False):
 
 
 FastData: Any = struct_of(Data)
+FastClient: Any = struct_of(Client)
+FastResource: Any = struct_of(Resource)
+FastDecision: Any = struct_of(Decision)
 FastAuditRow: Any = struct_of(AuditRow)
 FastEvidenceRow: Any = struct_of(EvidenceRow)
 FastAlertRow: Any = struct_of(AlertRow)
@@ -117,5 +121,6 @@ decode_envelope = msgspec.json.Decoder(Envelope).decode
 decode_data_only = msgspec.json.Decoder(DataOnly).decode
 decode_file_envelope = msgspec.json.Decoder(FileEnvelope).decode
 decode_data = msgspec.json.Decoder(FastData).decode
+decode_json = msgspec.json.Decoder().decode
 encode_json = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="sorted").encode

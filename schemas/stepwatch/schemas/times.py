@@ -20,8 +20,10 @@ _FORM = re.compile(
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
 _CACHED_MAX = 4096
-_minutes: dict[str, int] = {}
+_seconds: dict[str, int] = {}
 _shown: dict[int, str] = {}
+_THOUSANDTHS = [f"{number:03d}" for number in range(1000)]
+_MILLISECONDS_US = {f"{shown}Z": number * 1000 for number, shown in enumerate(_THOUSANDTHS)}
 
 
 def parse_time(text: str) -> int | None:
@@ -35,15 +37,18 @@ def parse_time(text: str) -> int | None:
     Returns:
         Microseconds since 1970, from 0 to the end of the year 2261; None for everything else.
     """
-    # Nearly all events of a stream share few minutes: look the minute up, read only the seconds.
-    minute_us = _minutes.get(text[:17])
-    if minute_us is not None and text[-1] == "Z" and text.isascii():
-        seconds, point, fraction = text[17:-1].partition(".")
-        if len(seconds) == 2 and seconds.isdecimal() and seconds < "60":
-            if not point:
-                return minute_us + int(seconds) * SECOND_US
-            if fraction.isdecimal():
-                return minute_us + int(seconds) * SECOND_US + int(fraction[:6].ljust(6, "0"))
+    # Nearly all events of a stream share few seconds: look the second up, read only what follows its point.
+    second, point, fraction = text.partition(".")
+    if not point and text[-1:] == "Z":
+        second, fraction = text[:-1], "000Z"
+    second_us = _seconds.get(second)
+    if second_us is not None:
+        milliseconds_us = _MILLISECONDS_US.get(fraction)
+        if milliseconds_us is not None:
+            return second_us + milliseconds_us
+        digits = fraction[:-1]
+        if fraction[-1:] == "Z" and digits.isdecimal() and digits.isascii():
+            return second_us + int(digits[:6].ljust(6, "0"))
     return _parse_slowly(text)
 
 
@@ -69,11 +74,10 @@ def _parse_slowly(text: str) -> int | None:
     time_us = minute_us + second * SECOND_US + int((form[7] or "0")[:6].ljust(6, "0"))
     if not 0 <= time_us < TIME_END_US:
         return None
-    if not form[8] and minute_us >= 0:
-        if len(_minutes) >= _CACHED_MAX:
-            _minutes.clear()
-        if text[10] == "T":
-            _minutes[text[:17]] = minute_us
+    if not form[8] and second < 60 and text[10] == "T":
+        if len(_seconds) >= _CACHED_MAX:
+            _seconds.clear()
+        _seconds[text[:19]] = minute_us + second * SECOND_US
     return time_us
 
 
@@ -83,8 +87,10 @@ def format_time(time_us: int) -> str:
     Args:
         time_us: microseconds since 1970; values outside the years 1 to 9999 are shown at that end.
     """
-    second, fraction = divmod(time_us, SECOND_US)
-    return f"{_shown.get(second) or _show_second(second)}{fraction:06d}Z"
+    # A number that is formatted into six digits costs as much as all the rest.
+    milliseconds, micro = divmod(time_us, 1000)
+    second, milli = divmod(milliseconds, 1000)
+    return f"{_shown.get(second) or _show_second(second)}{_THOUSANDTHS[milli]}{_THOUSANDTHS[micro]}Z"
 
 
 def _show_second(second: int) -> str:

@@ -189,7 +189,11 @@ impl Aborted {
 
     /// Whether the batch belongs to an aborted transaction.
     fn hides(&mut self, batch: &Batch) -> PyResult<bool> {
-        while let Some((_, producer_id)) = self.to_come.pop_if(|(offset, _)| *offset <= batch.base_offset) {
+        while let Some((offset, producer_id)) = self.to_come.pop() {
+            if offset > batch.base_offset {
+                self.to_come.push((offset, producer_id));
+                break;
+            }
             self.producers.push(producer_id);
         }
         if batch.is_control() && batch.is_abort()? {

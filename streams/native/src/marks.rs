@@ -9,9 +9,12 @@ pub struct Marks {
 impl Marks {
     /// Find them in a text; what was found in another is dropped.
     pub fn find(&mut self, text: &[u8]) {
-        let (blocks, rest) = text.as_chunks::<BLOCK>();
         self.bits.clear();
-        self.bits.extend(blocks.iter().map(marks_of));
+        let mut rest = text;
+        while let Some((block, behind)) = rest.split_first_chunk() {
+            self.bits.push(marks_of(block));
+            rest = behind;
+        }
         let mut last = [b' '; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
         self.bits.push(marks_of(&last));
@@ -52,10 +55,13 @@ const BLOCK: usize = 64;
 /// The compiler makes vectors of this: sixteen bytes are compared at once, whatever the processor.
 fn marks_of(block: &[u8; BLOCK]) -> u64 {
     let found: [u8; BLOCK] = std::array::from_fn(|at| u8::from(is_mark(block[at])));
-    let (words, _) = found.as_chunks();
-    // The product gathers the lowest bits of eight bytes in its highest byte.
-    let gathered = words.iter().map(|word| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56);
-    gathered.rev().fold(0, |bits, eight| bits << 8 | eight)
+    let mut bits = 0;
+    for (place, eight) in found.chunks_exact(8).enumerate() {
+        let word = u64::from_le_bytes([eight[0], eight[1], eight[2], eight[3], eight[4], eight[5], eight[6], eight[7]]);
+        // The product gathers the lowest bits of the eight bytes in its highest byte.
+        bits |= (word.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * place);
+    }
+    bits
 }
 
 fn is_mark(byte: u8) -> bool {

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList};
 
-use crate::wire::{HEADER_BYTES, Read, Written, read_pair, varint_bytes, write_header, write_varint};
+use crate::wire::{HEADER_BYTES, Pair, Read, Written, read_pair, varint_bytes, write_header, write_varint};
 
 /// Length, attributes, two deltas, two more lengths and the count of headers: a record has never more around it.
 const AROUND_MAX: usize = 64;
@@ -19,8 +19,11 @@ struct Batch {
 }
 
 impl Batch {
-    fn new() -> Self {
-        Self { bytes: vec![0; HEADER_BYTES], record_count: 0 }
+    /// An empty one with room for so many bytes.
+    fn new(room: usize) -> Self {
+        let mut bytes = Vec::with_capacity(room);
+        bytes.resize(HEADER_BYTES, 0);
+        Self { bytes, record_count: 0 }
     }
 
     /// The bytes of the next record from its attributes on, but for its key and value.
@@ -43,7 +46,7 @@ impl Batch {
         self.record_count += 1;
     }
 
-    fn pairs(&self) -> Read<Vec<(Option<&[u8]>, Option<&[u8]>)>> {
+    fn pairs(&self) -> Read<Vec<Pair<'_>>> {
         let mut rest = &self.bytes[HEADER_BYTES..];
         (0..self.record_count).map(|_| read_pair(&mut rest)).collect()
     }
@@ -102,7 +105,8 @@ impl Rows {
         let mut body_bytes = self.open.bytes_around(key, value) + said;
         let room = self.batch_bytes.min(i32::MAX as usize).saturating_sub(self.open.bytes.len());
         if varint_bytes(body_bytes as i64) + body_bytes > room && self.open.record_count > 0 {
-            self.close();
+            // It will mostly grow as large as the one that is full now; it need not do so step by step.
+            self.close(self.open.bytes.len());
             body_bytes = self.open.bytes_around(key, value) + said;
         }
         self.open.append(body_bytes, key, value);
@@ -110,9 +114,10 @@ impl Rows {
         Ok(())
     }
 
-    fn close(&mut self) {
+    /// Close the open batch, if anything is in it; the next one has room for so many bytes.
+    fn close(&mut self, room: usize) {
         if self.open.record_count > 0 {
-            self.closed.push(Arc::new(std::mem::replace(&mut self.open, Batch::new())));
+            self.closed.push(Arc::new(std::mem::replace(&mut self.open, Batch::new(room))));
         }
     }
 }
@@ -121,7 +126,7 @@ impl Rows {
 impl Rows {
     #[new]
     fn new(batch_bytes: usize) -> Self {
-        Self { batch_bytes, closed: Vec::new(), open: Batch::new(), count: 0 }
+        Self { batch_bytes, closed: Vec::new(), open: Batch::new(0), count: 0 }
     }
 
     fn __len__(&self) -> usize {
@@ -150,7 +155,7 @@ impl Rows {
     }
 
     fn batches(&mut self) -> Vec<EncodedBatch> {
-        self.close();
+        self.close(0);
         self.closed.iter().cloned().map(EncodedBatch).collect()
     }
 

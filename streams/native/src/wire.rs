@@ -283,8 +283,11 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Key and value of a record.
+pub type Pair<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
 /// Read key and value of the record at the beginning of `bytes`, and leave what stands behind it.
-pub fn read_pair<'a>(bytes: &mut &'a [u8]) -> Read<(Option<&'a [u8]>, Option<&'a [u8]>)> {
+pub fn read_pair<'a>(bytes: &mut &'a [u8]) -> Read<Pair<'a>> {
     let mut cursor = Cursor::new(bytes);
     let length = cursor.varint()?;
     let mut record = Cursor::new(cursor.take(usize::try_from(length).unwrap_or(usize::MAX))?);

@@ -14,6 +14,7 @@ from stepwatch.streams.alerting import (
 )
 from stepwatch.streams.decode import Event
 from stepwatch.streams.facts import Action, Fact
+from stepwatch.streams.filters import Terms
 from stepwatch.streams.judge import UNVERIFIED, Decision
 from stepwatch.streams.limits import PATTERN_LATENESS_US
 from stepwatch.streams.patterns import BUCKET_US as PATTERN_BUCKET_US
@@ -33,9 +34,10 @@ def bucketed_time(policy_set: PolicySet, time_us: int, arrival_us: int) -> int:
     return arrival_us if arrival_us - time_us > policy_set.accept_late_max_us else time_us
 
 
-def action_bucket(kind: str, policy_set: PolicySet, requirement: Requirement, subject: SubjectKey, a: Action) -> Bucket:
+def action_bucket(kind: str, terms: Terms, subject: SubjectKey, a: Action) -> Bucket:
     """The bucket of a policed action: of its policy for verdicts, of an hour for patterns."""
-    time_us = bucketed_time(policy_set, a.time_us, a.arrival_us)
+    requirement = terms.requirement
+    time_us = bucketed_time(terms.policy_set, a.time_us, a.arrival_us)
     if kind in (UNVERIFIED_ACTION, BLIND):
         return Bucket.of(subject[0], kind, subject[1], requirement.id, requirement.dedup_us, time_us, a.source, a.id)
     return Bucket.of(subject[0], kind, subject[1], "", PATTERN_BUCKET_US, time_us, a.source, a.id)

@@ -15,8 +15,8 @@ from stepwatch.streams.alerts_of import (
 from stepwatch.streams.facts import Action, Fact
 from stepwatch.streams.judge import VERIFIED, Decision
 from stepwatch.streams.ledger import Ledger, between
-from stepwatch.streams.partition import Partition
-from stepwatch.streams.patterns import EVIDENCE_PATTERNS, denied_then_acted, fresh_credential
+from stepwatch.streams.partition import Named, Partition
+from stepwatch.streams.patterns import EVIDENCE_PATTERNS, denied_then_acted, fresh_credential, none_can_hold
 from stepwatch.streams.patterns.source_silence import silent_sources
 from stepwatch.streams.patterns.view import EvidencePattern, View, limit_of, may_anchor
 from stepwatch.streams.waiting import SubjectKey
@@ -24,6 +24,8 @@ from stepwatch.streams.waiting import SubjectKey
 
 def weigh_evidence(partition: Partition, ledger: Ledger, subject: SubjectKey, news: list[Fact | Action]) -> None:
     """Look again at every anchor that an event of the batch may concern."""
+    if none_can_hold(ledger, news):
+        return
     everything = View(ledger, partition.sets, 2**62)
     for pattern in EVIDENCE_PATTERNS:
         if ledger.prompts < pattern.prompts_min:
@@ -47,40 +49,50 @@ def _anchors(pattern: EvidencePattern, ledger: Ledger, first_us: int, last_us: i
 
 
 def _move(partition: Partition, pattern: str, subject: SubjectKey, fact: Fact, severity: str | None) -> None:
-    named = (pattern, (subject, fact.key))
-    if severity is None and named not in partition.anchored:
+    named = (subject, fact.key)
+    if severity is None and pattern not in partition.anchored.get(named, ()):
         return
     bucket = fact_bucket(pattern, partition.sets.at(fact.time_us), subject, fact)
     if severity is None:
-        partition.anchored.discard(named)
+        _let_go(partition, pattern, named)
         partition.alerting.leave(bucket.alert_id, *fact.key, REVISION)
     else:
-        partition.anchored.add(named)
+        partition.anchored.setdefault(named, set()).add(pattern)
         member = anchor_member(pattern, severity, subject, fact, fact_closes_us(fact))
         partition.alerting.join(alert_of(bucket), member)
 
 
-def weigh_action(partition: Partition, ledger: Ledger, subject: SubjectKey, action: Action, decision: Decision) -> None:
+def _let_go(partition: Partition, pattern: str, named: Named) -> None:
+    held = partition.anchored.get(named)
+    if held is not None:
+        held.discard(pattern)
+        if not held:
+            del partition.anchored[named]
+
+
+def weigh_action(partition: Partition, ledger: Ledger, named: Named, action: Action, decision: Decision) -> None:
     """Ask the patterns whose anchor is a policed action."""
     if not action.counts or action.too_late:
         return
+    held = partition.anchored.get(named, ())
+    if not (ledger.denials or ledger.credentials or held):
+        return  # neither holds, as nearly always, and neither did
+    subject = named[0]
     view = View(ledger, partition.sets, action.closes_us)
     fresh = decision.verdict == VERIFIED and fresh_credential.holds(action, decision.chosen, view)
     for name, severity, holds in (
         (denied_then_acted.NAME, denied_then_acted.SEVERITY, denied_then_acted.holds(action, view)),
         (fresh_credential.NAME, fresh_credential.SEVERITY, fresh),
     ):
-        named = (name, (subject, action.key))
-        if not holds and named not in partition.anchored:
+        if not holds and name not in held:
             continue
-        policy_set, requirement = action.judged_by(partition.sets)
-        bucket = action_bucket(name, policy_set, requirement, subject, action)
+        bucket = action_bucket(name, partition.judge.terms(action), subject, action)
         if holds:
-            partition.anchored.add(named)
+            partition.anchored.setdefault(named, set()).add(name)
             member = anchor_member(name, severity, subject, action, action.closes_us)
             partition.alerting.join(alert_of(bucket), member)
         else:
-            partition.anchored.discard(named)
+            _let_go(partition, name, named)
             partition.alerting.leave(bucket.alert_id, *action.key, REVISION)
 
 
@@ -91,15 +103,15 @@ def leave_alerts(partition: Partition, subject: SubjectKey, item: Fact | Action)
     """
     buckets = []
     if isinstance(item, Action):
-        policy_set, requirement = item.judged_by(partition.sets)
+        terms = partition.judge.terms(item)
         kinds = [VERDICT_KINDS.get(item.published.verdict, "")] if item.published is not None else []
         for kind in (*kinds, denied_then_acted.NAME, fresh_credential.NAME):
-            buckets.append(action_bucket(kind, policy_set, requirement, subject, item))
+            buckets.append(action_bucket(kind, terms, subject, item))
     else:
         policy_set = partition.sets.at(item.time_us)
         buckets += [fact_bucket(pattern.name, policy_set, subject, item) for pattern in EVIDENCE_PATTERNS]
     for bucket in buckets:
-        partition.anchored.discard((bucket.kind, (subject, item.key)))
+        _let_go(partition, bucket.kind, (subject, item.key))
         partition.alerting.leave(bucket.alert_id, *item.key, REVISION)
 
 

@@ -114,7 +114,7 @@ class Correlator:
         forget_items(known)
         state.save_signs(known.writes, known.liveness)
         state.save_position(known.writes, topic, log)
-        known.effects.state.extend(known.writes.items())
+        known.effects.state.extend(state.encoded(known.writes))
         return known.effects
 
     def condemn(self, topic: str, record: InputRecord, why: str, now_us: int) -> Effects:
@@ -135,7 +135,7 @@ class Correlator:
             log.account[accounting.DEAD_LETTER] += 1
             settle_alerts(known, now_us)
             state.save_position(known.writes, topic, log)
-        known.effects.state.extend(known.writes.items())
+        known.effects.state.extend(state.encoded(known.writes))
         return known.effects
 
     def due_us(self) -> int | None:

@@ -24,6 +24,7 @@ from stepwatch.schemas.compiled import (
     decode_data_only,
     decode_envelope,
     decode_file_envelope,
+    decode_json,
     encode_sorted,
 )
 from stepwatch.schemas.times import SECOND_US, parse_time
@@ -347,7 +348,7 @@ def _judge_data(event: dict[str, Any], kind: str, time_us: int, data: dict[str, 
 def body_hash(value: bytes) -> int:
     """64 bits that tell two bodies of one event apart, whatever their spaces and the order of their keys."""
     try:
-        event = msgspec.json.decode(value)
+        event = decode_json(value)
         event.pop("arrival", None)
         canonical = encode_sorted(event)
     except (msgspec.MsgspecError, OverflowError):

@@ -218,7 +218,7 @@ def fact_of(event: Event, approver: str) -> Fact:
         approver: the canonical subject who approved, or `""`.
     """
     data, client = event.data, event.data.client
-    kind = kind_of(event)
+    kind, session, root_session = kind_of(event), data.session or "", data.root_session or ""
     # On a login these two mean nothing (the table's column "in"), so a login never satisfies a binding.
     is_step = event.type.startswith(_STEP_PREFIX)
     return Fact(
@@ -230,10 +230,10 @@ def fact_of(event: Event, approver: str) -> Fact:
         hash=body_hash(event.value),
         at_us=proved_at(event) if kind else event.time_us,
         kind=kind,
-        session=data.session or "",
-        root=data.root_session or data.session or "",
-        scope=data.session or data.root_session or "",
-        amr=tuple(word for word in data.amr or () if word),
+        session=session,
+        root=root_session or session,
+        scope=session or root_session,
+        amr=tuple(filter(None, data.amr)) if data.amr else (),
         acr=data.acr or "",
         credential=data.credential or "",
         change=data.change or "",

@@ -9,7 +9,9 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from stepwatch.streams.facts import Action, Fact, Proof
 from stepwatch.streams.ledger import Ledger, between
@@ -21,50 +23,53 @@ if TYPE_CHECKING:
 _at = attrgetter("at_us")
 
 
-class Case:
+class Terms(NamedTuple):
+    """What one policy of one set asks for.
+
+    Attributes:
+        rules: the filters that it can fail a candidate by, in their order: the others cost nothing.
+        fresh_rules: the same but `stale`, for candidates that are known to be within `max_age`, the quickest first.
+    """
+
+    policy_set: PolicySet
+    requirement: Requirement
+    rules: tuple[Rule, ...]
+    fresh_rules: tuple[Rule, ...]
+
+
+class Case(msgspec.Struct, gc=False):
     """One action with all that its judgement stands on.
 
-    Args:
+    Attributes:
         action: that a policy matches and does not exempt.
         requirement: the policy, in the set in force at the action's time.
-        policy_set: that set.
+        terms: the same with its set and its filters.
         ledger: of the action's subject.
         horizon_us: the last arrival that counts.
         judge: for `max_uses`, which asks about other actions.
+        used: how many earlier actions chose which proof, once it was asked.
     """
 
-    __slots__ = ("action", "horizon_us", "judge", "ledger", "policy_set", "requirement", "used")
+    action: Action
+    requirement: Requirement
+    terms: Terms
+    ledger: Ledger
+    horizon_us: int
+    judge: Judge
+    used: Counter[Proof | None] | None = None
 
-    def __init__(
-        self,
-        action: Action,
-        requirement: Requirement,
-        policy_set: PolicySet,
-        ledger: Ledger,
-        horizon_us: int,
-        judge: Judge,
-    ) -> None:
-        self.action = action
-        self.requirement = requirement
-        self.policy_set = policy_set
-        self.ledger = ledger
-        self.horizon_us = horizon_us
-        self.judge = judge
-        self.used: Counter[Proof | None] | None = None
-
-    def candidates(self, proofs: list[Fact] | None = None) -> Iterator[Fact]:
-        """Verifications of an accepted kind that fall into the look-back and not after the skew, greatest first.
+    def candidates(self, proofs: list[Fact], within_us: int) -> Iterator[Fact]:
+        """Verifications of an accepted kind that were proved within a span and not after the skew, greatest first.
 
         Args:
-            proofs: those to look at, sorted by (at, time, source, id); default: all of the subject.
+            proofs: those to look at, sorted by (at, time, source, id).
+            within_us: how far before the action they may lie.
         """
         requirement = self.requirement
-        proofs = self.ledger.proofs if proofs is None else proofs
-        oldest_us = self.action.time_us - requirement.lookback_us
+        oldest_us = self.action.time_us - within_us
         newest_us = self.action.time_us + requirement.clock_skew_us
         horizon_us, accept = self.horizon_us, requirement.accept
-        # Nothing is proved after it was reported, so whatever was proved after the skew came after it too.
-        for i in range(bisect_right(proofs, newest_us, key=_at) - 1, -1, -1):
+        for i in range(count_until(proofs, newest_us) - 1, -1, -1):
             fact = proofs[i]
             if fact.at_us < oldest_us:
                 return
@@ -81,17 +86,19 @@ class Case:
         """Those that count."""
         return (fact for fact in facts if fact.arrival_us <= self.horizon_us)
 
-    def rules(self) -> tuple[Rule, ...]:
-        """The filters that this policy can fail a candidate by, in their order: the others cost nothing."""
-        known = self.judge.rules.get((self.action.set_digest, self.requirement.id))
-        if known is None:
-            known = tuple(rule for _, rule in FILTERS if not _IDLE[rule](self.requirement, self.policy_set))
-            self.judge.rules[self.action.set_digest, self.requirement.id] = known
-        return known
-
     def age_us(self, fact: Fact) -> int:
         """`a.time - v.at`."""
         return self.action.time_us - fact.at_us
+
+
+def count_until(proofs: list[Fact], newest_us: int) -> int:
+    """How many of the proofs, sorted by `at`, were proved at or before a time.
+
+    Nothing is proved after it was reported, so whatever was proved after the skew came after it too.
+    """
+    if not proofs or proofs[-1].at_us <= newest_us:
+        return len(proofs)
+    return bisect_right(proofs, newest_us, key=_at)
 
 
 # The eight filters, in the contract's order. Each says whether a candidate fails it.
@@ -99,9 +106,10 @@ class Case:
 
 def untrusted_source(case: Case, fact: Fact) -> bool:
     """Some source of the set has `proves`, and the fact's source does not prove its kind."""
-    if not case.policy_set.any_proves:
+    policy_set = case.terms.policy_set
+    if not policy_set.any_proves:
         return False
-    source = case.policy_set.sources.get(fact.source)
+    source = policy_set.sources.get(fact.source)
     return source is None or source.proves is None or fact.kind not in source.proves
 
 
@@ -117,15 +125,18 @@ def wrong_session(case: Case, fact: Fact) -> bool:
 
 def voided(case: Case, fact: Fact) -> bool:
     """Its session or its credential was revoked after the proof and not after the action."""
+    revocations, credentials = case.ledger.revocations, case.ledger.credentials
+    if not (revocations or credentials):
+        return False
     first_us, last_us = fact.at_us + 1, case.action.time_us
-    for revoked in case.arrived(between(case.ledger.revocations, first_us, last_us)):
+    for revoked in case.arrived(between(revocations, first_us, last_us)):
         if revoked.scope == "" or revoked.scope == fact.session or revoked.scope == fact.root:
             return True
     if fact.credential == "":
         return False
     return any(
         changed.credential == fact.credential and changed.change == "revoked"
-        for changed in case.arrived(between(case.ledger.credentials, first_us, last_us))
+        for changed in case.arrived(between(credentials, first_us, last_us))
     )
 
 
@@ -191,3 +202,11 @@ _IDLE: dict[Rule, Callable[[Requirement, PolicySet], bool]] = {
     over_used: lambda required, policy_set: required.max_uses is None,
 }
 """When a filter cannot fail any candidate."""
+
+
+def terms_of(policy_set: PolicySet, requirement: Requirement) -> Terms:
+    """A policy with the filters that it can fail a candidate by."""
+    rules = tuple(rule for _, rule in FILTERS if not _IDLE[rule](requirement, policy_set))
+    fresh = [rule for rule in rules if rule is not stale]
+    fresh.sort(key=lambda rule: rule is not wrong_session)  # which a subject with many sessions fails most
+    return Terms(policy_set, requirement, rules, tuple(fresh))

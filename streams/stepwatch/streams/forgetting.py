@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from stepwatch.streams.alerting import RESOLVED
-from stepwatch.streams.facts import Action, Fact, Remembered
+from stepwatch.streams.facts import Action, Fact, Key, Remembered
 from stepwatch.streams.ledger import Ledger
 from stepwatch.streams.limits import ALERT_EXPIRES_US
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.partition import Partition
-from stepwatch.streams.patterns import ANCHORED
 from stepwatch.streams.settling import alert_key
 from stepwatch.streams.state import drop, drop_alert
 from stepwatch.streams.waiting import SubjectKey
@@ -18,7 +17,7 @@ def forget_items(partition: Partition) -> None:
     """Let go of all whose moment both log times have passed, and of what is more than is kept of one subject."""
     for subject, key in partition.overloaded:
         full = partition.ledgers[subject]
-        _forget(partition, subject, full, full.kept[key])
+        _forget(partition, subject, full, key, full.kept[key])
     partition.overloaded.clear()
     for moment_us, tenant, subject_id, source, event_id in partition.going.passed(partition.both_us):
         subject, key = (tenant, subject_id), (source, event_id)
@@ -34,21 +33,22 @@ def forget_items(partition: Partition) -> None:
                 if again_us > moment_us:
                     partition.going.add(again_us, subject, *key)
                 continue
-            _forget(partition, subject, ledger, item)
+            _forget(partition, subject, ledger, key, item)
         if ledger.is_empty:
             del partition.ledgers[subject]
     _forget_signs(partition)
 
 
-def _forget(partition: Partition, subject: SubjectKey, ledger: Ledger, item: Fact | Action | Remembered) -> None:
+def _forget(
+    partition: Partition, subject: SubjectKey, ledger: Ledger, key: Key, item: Fact | Action | Remembered
+) -> None:
     if isinstance(item, Fact):
-        ledger.forget_fact(item.key)
+        ledger.forget_fact(key)
     elif isinstance(item, Action):
-        ledger.forget_action(item.key)
+        ledger.forget_action(key)
     else:
-        ledger.forget_remembered(item.key)
-    for pattern in ANCHORED:
-        partition.anchored.discard((pattern, (subject, item.key)))
+        ledger.forget_remembered(key)
+    partition.anchored.pop((subject, key), None)
     drop(partition.writes, subject, item)
 
 

@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import msgspec
+
 from stepwatch.schemas import events as ev
 from stepwatch.streams.facts import Action, Fact, Proof
 from stepwatch.streams.filters import (
     FILTERS,
     Case,
-    Rule,
+    Terms,
+    count_until,
+    terms_of,
     untrusted_source,
     weak_factor,
     wrong_binding,
@@ -51,7 +55,7 @@ class Nearest(NamedTuple):
         return {"verification": self.fact.shown_id, "failed": list(self.failed), "by_us": self.by_us}
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The judgement of one action.
 
     `chosen` covers it; `nearest` is the nearest miss where none does; `fair_us` is the arrival from which
@@ -67,11 +71,18 @@ class Decision(NamedTuple):
 
 def covering(case: Case) -> Fact | None:
     """The greatest candidate that passes every filter."""
-    rules = case.rules()
-    max_age_us = case.requirement.max_age_us
-    for fact in case.candidates(case.of_session()):
-        if case.age_us(fact) > max_age_us:
-            return None  # and so are all that follow
+    # What is older than `max_age` is stale, and so is all that was proved before it. This is `case.candidates` once
+    # more: each policed action comes here at least twice, and a generator would cost as much as the filters.
+    action, requirement, rules = case.action, case.requirement, case.terms.fresh_rules
+    oldest_us, newest_us = action.time_us - requirement.max_age_us, action.time_us + requirement.clock_skew_us
+    horizon_us, accept = case.horizon_us, requirement.accept
+    proofs = case.of_session()
+    for i in range(count_until(proofs, newest_us) - 1, -1, -1):
+        fact = proofs[i]
+        if fact.at_us < oldest_us:
+            return None
+        if fact.time_us > newest_us or fact.arrival_us > horizon_us or fact.kind not in accept:
+            continue
         for rule in rules:
             if rule(case, fact):
                 break
@@ -132,14 +143,15 @@ class Struck:
         self.nearest: Nearest | None = None
         self.any_fresh = False
         self._latest, self._fewest = -1, len(FILTERS) + 1
-        if not self._look_at(case, case.candidates(), until_session=True):
+        lookback_us = case.requirement.lookback_us
+        if not self._look_at(case, case.candidates(case.ledger.proofs, lookback_us), until_session=True):
             # What is left of other sessions falls to `wrong_session` at the latest, and is no nearer.
-            self._look_at(case, case.candidates(case.of_session()), until_session=False)
+            self._look_at(case, case.candidates(case.of_session(), lookback_us), until_session=False)
         self.last_filter = _NAMES[self._latest] if self._latest >= 0 else ""
 
     def _look_at(self, case: Case, candidates: Iterator[Fact], until_session: bool) -> bool:
         """Look at candidates; False where it stopped since only those of the action's session matter any more."""
-        rules = case.rules()
+        rules = case.terms.rules
         order = [_NAMES.index(rule.__name__) for rule in rules]
         max_age_us = case.requirement.max_age_us
         for fact in candidates:
@@ -190,17 +202,27 @@ class Judge:
     def __init__(self, sets: PolicySets, liveness: Liveness) -> None:
         self.sets = sets
         self.liveness = liveness
-        self.rules: dict[tuple[str, str], tuple[Rule, ...]] = {}
+        self._terms: dict[tuple[str, str], Terms] = {}
         self._choices: dict[tuple[int, int], Proof | None] = {}
 
     def forget_choices(self) -> None:
         """Facts have changed: what earlier actions chose has to be judged again."""
         self._choices.clear()
 
+    def terms(self, action: Action) -> Terms:
+        """What its policy asks for, in the set that judges it in every revision."""
+        known = self._terms.get((action.set_digest, action.policy))
+        if known is None:
+            policy_set, requirement = action.judged_by(self.sets)
+            known = terms_of(policy_set, requirement)
+            if policy_set.digest == action.set_digest:  # where it is not known yet, another stands in for it
+                self._terms[action.set_digest, action.policy] = known
+        return known
+
     def case(self, action: Action, ledger: Ledger, horizon_us: int) -> Case:
         """The action with its policy of the set in force at its own time."""
-        policy_set, requirement = action.judged_by(self.sets)
-        return Case(action, requirement, policy_set, ledger, horizon_us, self)
+        terms = self.terms(action)
+        return Case(action, terms.requirement, terms, ledger, horizon_us, self)
 
     def decide(self, action: Action, ledger: Ledger) -> Decision:
         """The verdict of an action on all that is known and counts for it."""
@@ -256,7 +278,7 @@ class Judge:
         """
         action = case.action
         fair_us = 0
-        for source in case.policy_set.sources.values():
+        for source in case.terms.policy_set.sources.values():
             if source.silent_after_us is None:
                 continue
             first_us = action.grace_end_us - source.silent_after_us

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Protocol, TypeVar
 
 from stepwatch.schemas import events as ev
-from stepwatch.streams.facts import Action, Fact, Key, Order, Remembered
+from stepwatch.streams.facts import Action, Fact, Key, Remembered
 from stepwatch.streams.limits import PROOFS_INDEXED_MIN
 
 Timed = TypeVar("Timed", Fact, Action)
-_order = attrgetter("order")
-_rank = attrgetter("rank")
+# As the properties `order` and `rank` say it, without a call into Python for each item that a search looks at.
+_order = attrgetter("time_us", "source", "id")
+_rank = attrgetter("at_us", "time_us", "source", "id")
+_time = attrgetter("time_us")
 
 STEPS = frozenset(
     {
@@ -92,19 +94,20 @@ class Ledger:
         self.anchors: list[Fact] = []
         self.prompts = 0
 
-    def _lists(self, fact: Fact) -> Iterator[list[Fact]]:
-        if fact.kind:
-            yield self.verifications
-        if fact.type in ANCHORS:
-            yield self.anchors
+    def _lists(self, fact: Fact) -> list[list[Fact]]:
+        """The lists by time that a fact stands in."""
+        lists = [self.verifications] if fact.kind else []
         if fact.type in STEPS:
-            yield self.steps
+            lists += (self.anchors, self.steps)
             if fact.type == ev.STEPUP_DENIED:
-                yield self.denials
+                lists.append(self.denials)
+        elif fact.type in ANCHORS:
+            lists.append(self.anchors)
         elif fact.type == ev.SESSION_REVOKED:
-            yield self.revocations
+            lists.append(self.revocations)
         elif fact.type == ev.CREDENTIAL_CHANGED:
-            yield self.credentials
+            lists.append(self.credentials)
+        return lists
 
     def add_fact(self, fact: Fact) -> None:
         """Keep a fact that is no copy."""
@@ -135,16 +138,20 @@ class Ledger:
             self.keys.remember(self.tenant, self.subject, *action.key)
         if not action.closed:
             self.open[action.key] = action
-        insort(self.actions, action, key=_order)
+        if not self.actions or self.actions[-1].time_us < action.time_us:
+            self.actions.append(action)
+        else:
+            insort(self.actions, action, key=_order)
 
     def forget_fact(self, key: Key) -> None:
         """Let a fact go."""
         fact = self.facts.pop(key)
         self.prompts -= fact.type in PROMPTS
         for facts in self._lists(fact):
-            del facts[bisect_left(facts, fact.order, key=_order)]
+            _take_out(facts, fact)
         if fact.kind:
-            del self.proofs[bisect_left(self.proofs, fact.rank, key=_rank)]
+            at = 0 if self.proofs[0] is fact else bisect_left(self.proofs, fact.rank, key=_rank)
+            del self.proofs[at]
             if self.sessions is not None:
                 for name in {fact.session, fact.root}:
                     self.sessions[name].remove(fact)
@@ -185,7 +192,7 @@ class Ledger:
             self.keys.forget(self.tenant, self.subject, *key)
         self.open.pop(key, None)
         self.unproved.pop(key, None)
-        del self.actions[bisect_left(self.actions, action.order, key=_order)]
+        _take_out(self.actions, action)
 
     @property
     def live_facts(self) -> int:
@@ -200,5 +207,11 @@ class Ledger:
 
 def between(items: Sequence[Timed], first_us: int, last_us: int) -> Sequence[Timed]:
     """Those with a time from first to last, both ends in."""
-    start: Order = (first_us, "", "")
-    return items[bisect_left(items, start, key=_order) : bisect_right(items, last_us, key=attrgetter("time_us"))]
+    if not items:
+        return items
+    return items[bisect_left(items, first_us, key=_time) : bisect_right(items, last_us, key=_time)]
+
+
+def _take_out(items: list[Timed], item: Timed) -> None:
+    """Remove an item, which is mostly the first: what is forgotten is the oldest."""
+    del items[0 if items[0] is item else bisect_left(items, item.order, key=_order)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from stepwatch.streams.alerting import Alert
 from stepwatch.streams.limits import (
     ALERT_EXPIRES_US,
@@ -20,10 +22,17 @@ def forget_from(sets: PolicySets, time_us: int, arrival_us: int) -> int:
         time_us: of the event.
         arrival_us: of the event.
     """
-    return max(
-        time_us + max(sets.lookback_max_us, REMEMBER_MIN_US) + sets.accept_late_max_us,
-        arrival_us + sets.silent_after_max_us,
-    ) + max(sets.horizon_max_us, FORGET_SLACK_MIN_US)
+    after_time_us, after_arrival_us = _kept_for(sets)
+    return max(time_us + after_time_us, arrival_us + after_arrival_us)
+
+
+@lru_cache(maxsize=8)  # asked twice for each event, of one and the same sets until others come
+def _kept_for(sets: PolicySets) -> tuple[int, int]:
+    slack_us = max(sets.horizon_max_us, FORGET_SLACK_MIN_US)
+    return (
+        max(sets.lookback_max_us, REMEMBER_MIN_US) + sets.accept_late_max_us + slack_us,
+        sets.silent_after_max_us + slack_us,
+    )
 
 
 def alert_moment(alert: Alert) -> int:

@@ -29,7 +29,7 @@ class Partition:
         first_log_us: the first log time of `authentications`, or None.
         withheld: actions whose last decision is not published yet, with the log time from which it will be.
         blind: open actions that some source's silence leaves undecided.
-        anchored: (pattern, event): where a pattern holds now.
+        anchored: event -> patterns that hold at it now; an event at which none does is missing.
         silent: source -> (alert id, member id) of the silence that it is in.
         rebucketed: actions whose arrival turned out earlier, and that may belong to another alert by it.
         overloaded: actions whose `overload` was just said; nothing can change it, so they are let go.
@@ -60,14 +60,14 @@ class Partition:
         self.alert_moments = Deadlines()
         self.withheld: dict[Named, int] = {}
         self.blind: set[Named] = set()
-        self.anchored: set[tuple[str, Named]] = set()
+        self.anchored: dict[Named, set[str]] = {}
         self.silent: dict[str, tuple[str, str]] = {}
         self.overloaded: list[Named] = []
         self.news: dict[SubjectKey, list[Fact | Action]] = {}
         self.again: dict[SubjectKey, set[Key]] = {}
         self.stragglers: dict[SubjectKey, int] = {}
         self.rebucketed: set[Named] = set()
-        self.writes: dict[bytes, bytes | None] = {}
+        self.writes: dict[bytes, bytes | Action | None] = {}
         self.effects = Effects()
         self.decided_at = ""
         self.plain_rest = b""

@@ -8,7 +8,15 @@ import msgspec
 
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.audit import AuditRow
-from stepwatch.schemas.compiled import FastAuditRow, FastEvidenceRow, encode_json, rest_of_row
+from stepwatch.schemas.compiled import (
+    FastAuditRow,
+    FastClient,
+    FastDecision,
+    FastEvidenceRow,
+    FastResource,
+    encode_json,
+    rest_of_row,
+)
 from stepwatch.schemas.times import format_time
 from stepwatch.streams.decode import Event
 from stepwatch.streams.facts import Action, Fact, Published
@@ -17,7 +25,8 @@ from stepwatch.streams.judge import Decision
 ENGINE_VERSION = "0.1.0"
 """The version of the rules: rows of one version can be compared."""
 
-_NOTHING: Any = type("Nothing", (), {"__getattr__": lambda self, name: None, "__bool__": lambda self: False})()
+_NO_CLIENT, _NO_RESOURCE, _NO_DECISION = FastClient(), FastResource(), FastDecision()
+"""What an event shows that has no such object: every member is missing."""
 
 
 class Coordinates(msgspec.Struct, frozen=True, gc=False):
@@ -89,7 +98,7 @@ def plain_rest(decided_at: str, topic: str, partition: int) -> bytes:
 def plain_row(event: Event, subject: str, sensitivity: str, outcome: str, offset: int, rest: bytes) -> bytes:
     """The audit row of an action that no policy matches, as JSON: nine of ten rows, so it is built with little work."""
     data = event.data
-    client, resource, decision = data.client or _NOTHING, data.resource or _NOTHING, data.decision or _NOTHING
+    client, resource, decision = data.client or _NO_CLIENT, data.resource or _NO_RESOURCE, data.decision or _NO_DECISION
     arrival = format_time(event.arrival_us)
     row = _Plain(
         event.tenant,
@@ -124,7 +133,7 @@ def plain_row(event: Event, subject: str, sensitivity: str, outcome: str, offset
 def action_row(event: Event, subject: str, where: Coordinates) -> Any:
     """The audit row of an action, with every column that no verdict changes."""
     data = event.data
-    client, resource, decision = data.client or _NOTHING, data.resource or _NOTHING, data.decision or _NOTHING
+    client, resource, decision = data.client or _NO_CLIENT, data.resource or _NO_RESOURCE, data.decision or _NO_DECISION
     return FastAuditRow(
         tenant=event.tenant,
         subject=subject,
@@ -188,7 +197,7 @@ def judged_row(action: Action, decision: Decision, published: Published, decided
 def evidence_row(event: Event, subject: str, fact: Fact, where: Coordinates, late: bool) -> bytes:
     """The row of table `authentications` of an accepted authentication event, as JSON."""
     data = event.data
-    client, decision = data.client or _NOTHING, data.decision or _NOTHING
+    client, decision = data.client or _NO_CLIENT, data.decision or _NO_DECISION
     return encode_json(
         FastEvidenceRow(
             tenant=event.tenant,

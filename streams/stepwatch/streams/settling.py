@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from stepwatch.streams import state
 from stepwatch.streams.alerting import LATE_VERIFICATION, RESOLVED, REVISION, SOURCE_RECOVERED, Alert
 from stepwatch.streams.alerts_of import VERDICT_KINDS, action_bucket, alert_of, verdict_member
 from stepwatch.streams.anchors import weigh_action, weigh_evidence
-from stepwatch.streams.facts import Action, Fact, Published
+from stepwatch.streams.facts import Action, Fact, Key, Published
 from stepwatch.streams.failing import EventFailed, Where
 from stepwatch.streams.judge import BLIND, SOURCE_SILENT, UNVERIFIED, VERIFIED, Decision
 from stepwatch.streams.ledger import Ledger, between
@@ -17,6 +19,8 @@ from stepwatch.streams.publishing import publish_from, published_form
 from stepwatch.streams.rows import judged_row
 from stepwatch.streams.touching import touched_by_fact
 from stepwatch.streams.waiting import SubjectKey
+
+_order = attrgetter("time_us", "source", "id")
 
 
 def settle(partition: Partition) -> None:
@@ -32,7 +36,8 @@ def settle(partition: Partition) -> None:
     for subject, keys in sorted(partition.again.items()):
         ledger = partition.ledgers.get(subject)
         touched = [ledger.open[key] for key in keys if key in ledger.open] if ledger is not None else []
-        for action in sorted(touched, key=lambda action: action.order):
+        touched.sort(key=_order)
+        for action in touched:
             assert ledger is not None
             try:
                 consider(partition, ledger, subject, action)
@@ -53,20 +58,23 @@ def settle(partition: Partition) -> None:
 def _settle_news(partition: Partition, subject: SubjectKey, news: list[Fact | Action]) -> None:
     """New evidence touches the open actions that it may concern; an action itself, and later ones by `max_uses`."""
     ledger = partition.ledgers[subject]
-    touched = {item.key: item for item in news if isinstance(item, Action)}
+    touched: dict[Key, Action] = {}
     for item in news:
-        if isinstance(item, Fact):
-            concerned = touched_by_fact(item, ledger, partition.judge, partition.spans)
-            touched.update((action.key, action) for action in concerned)
-    if touched and partition.spans.limited:
-        first_us = min(action.time_us for action in touched.values())
-        touched.update((a.key, a) for a in between(ledger.actions, first_us, 2**62) if _is_limited(partition, a))
-    partition.again.setdefault(subject, set()).update(touched)
+        if isinstance(item, Action):
+            touched[item.key] = item
+        elif ledger.open:
+            for action in touched_by_fact(item, ledger, partition.judge, partition.spans):
+                touched[action.key] = action
+    if touched:
+        if partition.spans.limited:
+            first_us = min(action.time_us for action in touched.values())
+            touched.update((a.key, a) for a in between(ledger.actions, first_us, 2**62) if _is_limited(partition, a))
+        partition.again.setdefault(subject, set()).update(touched)
     weigh_evidence(partition, ledger, subject, news)
 
 
 def _is_limited(partition: Partition, action: Action) -> bool:
-    return not action.closed and action.judged_by(partition.sets)[1].max_uses is not None
+    return not action.closed and partition.judge.terms(action).requirement.max_uses is not None
 
 
 def consider(
@@ -74,16 +82,17 @@ def consider(
 ) -> Decision:
     """Judge one open action, and publish the decision or note from when it may be published."""
     decision = partition.judge.decide(action, ledger)
-    named = (subject, action.key)
+    key = action.key
+    named = (subject, key)
     if decision.reason == SOURCE_SILENT:
         partition.blind.add(named)
     else:
         partition.blind.discard(named)
     if decision.verdict == VERIFIED or final or action.too_late or action.overloaded:
-        ledger.unproved.pop(action.key, None)
+        ledger.unproved.pop(key, None)
     else:
-        ledger.unproved[action.key] = decision.reason
-    weigh_action(partition, ledger, subject, action, decision)
+        ledger.unproved[key] = decision.reason
+    weigh_action(partition, ledger, named, action, decision)
     form = published_form(decision)
     if form == action.published:
         partition.withheld.pop(named, None)
@@ -98,7 +107,7 @@ def consider(
             partition.overloaded.append(named)
     elif partition.withheld.get(named) != from_us:
         partition.withheld[named] = from_us
-        partition.due.add(from_us, subject, *action.key)
+        partition.due.add(from_us, subject, *key)
     return decision
 
 
@@ -113,8 +122,7 @@ def publish(partition: Partition, subject: SubjectKey, action: Action, decision:
     state.save(partition.writes, subject, action)
     left = VERDICT_KINDS.get(before.verdict) if before is not None else None
     if action.counts and left is not None and left != VERDICT_KINDS.get(decision.verdict):
-        policy_set, requirement = action.judged_by(partition.sets)
-        bucket = action_bucket(left, policy_set, requirement, subject, action)
+        bucket = action_bucket(left, partition.judge.terms(action), subject, action)
         partition.alerting.leave(bucket.alert_id, *action.key, _cause(before, decision))
     _enlist(partition, subject, action, decision, form)
 
@@ -124,13 +132,13 @@ def _enlist(partition: Partition, subject: SubjectKey, action: Action, decision:
     kind = VERDICT_KINDS.get(decision.verdict)
     if kind is None or not action.counts:
         return
-    policy_set, requirement = action.judged_by(partition.sets)
-    bucket = action_bucket(kind, policy_set, requirement, subject, action)
+    terms = partition.judge.terms(action)
+    bucket = action_bucket(kind, terms, subject, action)
     if action.overloaded and partition.alerting.members_of(bucket.alert_id) >= OVERLOADED_MEMBERS_MAX:
         partition.effects.count("overload.unlisted")
         return
-    member = verdict_member(requirement, subject, action, decision, form.nearest)
-    partition.alerting.join(alert_of(bucket, requirement), member)
+    member = verdict_member(terms.requirement, subject, action, decision, form.nearest)
+    partition.alerting.join(alert_of(bucket, terms.requirement), member)
 
 
 def _cause(before: Published | None, decision: Decision) -> str:

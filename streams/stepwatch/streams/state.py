@@ -13,6 +13,7 @@ import msgspec
 
 from stepwatch.streams.alerting import RESOLVED, SOURCE_SILENCE, Alert, Member, Standing
 from stepwatch.streams.facts import Action, Fact, Key, Remembered
+from stepwatch.streams.failing import EventFailed
 from stepwatch.streams.liveness import Feed, Liveness
 from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
@@ -24,7 +25,8 @@ STATE_VERSION = 2
 """What this version writes. 2: a position says too what became of the records that were read."""
 STATE_VERSIONS = (1, 2)
 """What this version reads."""
-Writes = dict[bytes, bytes | None]
+Writes = dict[bytes, bytes | Action | None]
+"""What a batch changes: key -> value, an action that is encoded when the batch ends, or None for a tombstone."""
 
 POSITION = b"\0position|"
 _FIRST = b"\0first"
@@ -33,6 +35,7 @@ _KINDS: dict[type, str] = {Fact: "fact", Action: "action", Remembered: "remember
 _ALERT = "alert"
 _MEMBER = "member"
 
+_VERSION = bytes((STATE_VERSION,))
 _encode = msgspec.msgpack.Encoder().encode
 _decode_key = msgspec.msgpack.Decoder(list[Any]).decode
 
@@ -53,7 +56,7 @@ class StateError(Exception):
 
 
 def _value(item: object) -> bytes:
-    return bytes((STATE_VERSION,)) + _encode(item)
+    return _VERSION + _encode(item)
 
 
 def _check_version(value: bytes) -> None:
@@ -68,18 +71,31 @@ def _read(value: bytes, kind: Any) -> Any:
     return msgspec.msgpack.decode(value[1:], type=kind)
 
 
-def _key(kind: str, subject: SubjectKey, key: Key) -> bytes:
-    return _encode((kind, *subject, *key))
-
-
 def save(writes: Writes, subject: SubjectKey, item: Fact | Action | Remembered) -> None:
-    """Write what is kept of one event."""
-    writes[_key(_KINDS[type(item)], subject, item.key)] = _value(item)
+    """Write what is kept of one event; an action as it is when the batch ends, since most change again in it."""
+    key = _encode((_KINDS[type(item)], subject[0], subject[1], item.source, item.id))
+    writes[key] = item if isinstance(item, Action) else _VERSION + _encode(item)
 
 
 def drop(writes: Writes, subject: SubjectKey, item: Fact | Action | Remembered) -> None:
     """Forget what was kept of one event."""
-    writes[_key(_KINDS[type(item)], subject, item.key)] = None
+    writes[_encode((_KINDS[type(item)], subject[0], subject[1], item.source, item.id))] = None
+
+
+def encoded(writes: Writes) -> list[tuple[bytes, bytes | None]]:
+    """The records of a batch that has ended.
+
+    Raises:
+        EventFailed: an action cannot be written.
+    """
+    return [(key, _written(value) if isinstance(value, Action) else value) for key, value in writes.items()]
+
+
+def _written(action: Action) -> bytes:
+    try:
+        return _value(action)
+    except Exception as error:
+        raise EventFailed((action.row.kafka_topic, action.row.kafka_offset)) from error
 
 
 def save_alert(writes: Writes, alert: Alert) -> None:
@@ -221,7 +237,7 @@ def _restore_moments(partition: Partition) -> None:
             if alert.kind == SOURCE_SILENCE:
                 partition.silent[member.source] = (alert_id, member.id)
             elif alert.kind in ANCHORED and _is_kept(partition, named, key):
-                partition.anchored.add((alert.kind, (named, key)))
+                partition.anchored.setdefault((named, key), set()).add(alert.kind)
 
 
 def _is_kept(partition: Partition, subject: SubjectKey, key: Key) -> bool:

@@ -21,7 +21,7 @@ class Deadlines:
 
     def add(self, moment_us: int, subject: SubjectKey, source: str, event_id: str) -> None:
         """Wait for a moment with one event of a subject."""
-        heappush(self._heap, (moment_us, *subject, source, event_id))
+        heappush(self._heap, (moment_us, subject[0], subject[1], source, event_id))
 
     def first_us(self) -> int | None:
         """The earliest moment, or None."""

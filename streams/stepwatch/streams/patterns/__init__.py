@@ -6,7 +6,12 @@ are asked where actions are judged.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from stepwatch.schemas import events as ev
 from stepwatch.schemas.times import HOUR_US
+from stepwatch.streams.facts import Action, Fact
+from stepwatch.streams.ledger import Ledger
 from stepwatch.streams.patterns import denied_then_acted, fresh_credential
 from stepwatch.streams.patterns.mfa_fatigue import MfaFatigue
 from stepwatch.streams.patterns.mfa_fatigue_success import MfaFatigueSuccess
@@ -28,3 +33,18 @@ EVIDENCE_PATTERNS: tuple[EvidencePattern, ...] = (
 
 ANCHORED = frozenset({*(pattern.name for pattern in EVIDENCE_PATTERNS), denied_then_acted.NAME, fresh_credential.NAME})
 """Patterns whose anchors are remembered while they hold; a `policy_gap` holds for ever."""
+
+_PROMPTS_MIN = min(pattern.prompts_min for pattern in EVIDENCE_PATTERNS if pattern.prompts_min)
+
+
+def none_can_hold(ledger: Ledger, news: Iterable[Fact | Action]) -> bool:
+    """Whether no event of a subject's news can concern an evidence pattern: so for nearly all, and quick to tell.
+
+    All patterns but two look at prompts, and need some; these two look at codes and at approvals alone.
+    """
+    if ledger.prompts >= _PROMPTS_MIN:
+        return False
+    for event in news:
+        if isinstance(event, Fact) and (event.otp_step or event.type == ev.APPROVAL_GRANTED):
+            return False
+    return True
