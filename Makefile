@@ -19,7 +19,7 @@ NATIVE := $(wildcard streams/native/src/*.rs streams/native/*.toml streams/nativ
 help:
 	@echo 'make demo    start everything on this machine and play a day of a small bank'
 	@echo 'make test    the whole test suite      (make test TESTS=tests/core: a part of it)'
-	@echo 'make check   what CI runs: format, lint, types, import contracts, tidy tests, then the tests'
+	@echo 'make check   format, lint, types, import contracts, tidy tests, the count of instructions, then the tests'
 	@echo 'make format  put the code into the one format'
 	@echo 'make bench   how fast one worker is beside a bare loop, and where the time goes'
 	@echo 'make faults  kill, freeze and starve everything for half an hour, and show that every record counts once'
@@ -41,6 +41,7 @@ check: $(VENV)/.installed-dev
 	  cargo clippy --quiet --locked --all-targets -- -D warnings; \
 	else echo 'no cargo here: the native core is neither built nor checked'; fi
 	@$(BIN)/python -m pytest -q tests/tidy
+	@$(BIN)/python -m tests.bench.guard
 	@$(BIN)/python -m pytest --ignore=tests/tidy $(TESTS)
 
 format: $(VENV)/.installed-dev

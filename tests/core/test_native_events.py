@@ -43,7 +43,7 @@ FULL: Row = {
 
 
 def test_every_known_field_is_read_and_shown_where_its_column_is() -> None:
-    row = row_of(event(data=FULL, more=5, arrival=5))
+    row = row_of(event(data=FULL, more=5, arrival="5"))
     assert row is not None
     assert (row["resource_type"], row["client_country"], row["claimed_verification"]) == ("file", "NO", "v")
     assert (row["sensitivity"], row["outcome"], row["decision_reason"]) == ("moderate", "failure", "none")

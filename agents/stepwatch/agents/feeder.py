@@ -14,7 +14,7 @@ from stepwatch.agents.errors import PositionLost
 from stepwatch.agents.task import Batch, PartitionTask
 from stepwatch.agents.whole import batch_of
 
-_IN_FLIGHT = 6
+_IN_FLIGHT = 3
 """Batches on their way to the task: enough that the next are there while it commits."""
 _POLL_MS = 200
 _WAIT_S = 1.0

@@ -3,6 +3,7 @@
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::chunk::Chunk;
 use crate::event::Action;
@@ -97,6 +98,27 @@ impl PlainActions {
         Ok((count, log_time_us))
     }
 
+    fn line<'py>(&mut self, py: Python<'py>, text: &[u8]) -> PyResult<Option<Line<'py>>> {
+        if text.len() > EVENT_BYTES_MAX {
+            return Ok(None);
+        }
+        self.marks.find(text);
+        let Some(action) = Action::read(text, &self.marks) else {
+            return Ok(None);
+        };
+        let said = if action.arrival.is_empty() { action.time } else { action.arrival };
+        let (Some(arrival_us), Some(policies)) = (times::parse(said), &mut self.policies) else {
+            return Ok(None);
+        };
+        let plain = Plain::of(py, policies, &action, arrival_us, &mut self.key, &mut self.row)?;
+        let Some(Plain { tenant, .. }) = plain else {
+            return Ok(None);
+        };
+        let subject = &self.key[tenant.len() + 1..];
+        let string = |text| PyString::from_bytes(py, text);
+        Ok(Some((string(tenant)?, string(subject)?, string(action.source)?, string(action.id)?, arrival_us)))
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.policies.as_ref().map_or(Ok(()), |policies| policies.traverse(visit))
     }
@@ -123,21 +145,14 @@ impl PlainActions {
         let Some(action) = Action::read(text, &self.marks) else {
             return Ok(false);
         };
-        let Some(time_us) = times::parse(action.time).filter(|time_us| time_us - arrival_us <= AHEAD_MAX_US) else {
+        let plain = Plain::of(py, policies, &action, arrival_us, &mut self.key, &mut self.row)?;
+        let Some(Plain { time_us, tenant, sensitivity }) = plain else {
             return Ok(false);
         };
-        let tenant = if action.tenant.is_empty() { b"default" } else { action.tenant };
-        let sensitivity = sensitivity_of(action.resource.sensitivity);
-        if !policies.times_us.contains(&time_us) || !is_tenant(tenant) || may_be_gap(&action, sensitivity) {
-            return Ok(false);
-        }
-        policies.write_key(py, tenant, action.subject, &mut self.key)?;
         let subject = &self.key[tenant.len() + 1..];
-        let names = [tenant, action.action, action.resource.kind, sensitivity];
         if needs_escapes(subject)
             || partition_of(&self.key, self.partitions) != self.partition
             || self.remembered.holds([tenant, subject, action.source, action.id])
-            || policies.may_concern(py, names, &mut self.row)?
         {
             return Ok(false);
         }
@@ -149,6 +164,43 @@ impl PlainActions {
         Ok(true)
     }
 }
+
+/// What a plain action is beside what it says.
+struct Plain<'a> {
+    time_us: i64,
+    tenant: &'a [u8],
+    sensitivity: &'a [u8],
+}
+
+impl<'a> Plain<'a> {
+    /// Whether no policy can match an action, which is no gap either; `tenant/canonical subject` is then in `key`.
+    fn of(
+        py: Python<'_>,
+        policies: &mut Policies,
+        action: &Action<'a>,
+        arrival_us: i64,
+        key: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
+    ) -> PyResult<Option<Self>> {
+        let Some(time_us) = times::parse(action.time).filter(|time_us| time_us - arrival_us <= AHEAD_MAX_US) else {
+            return Ok(None);
+        };
+        let tenant = if action.tenant.is_empty() { b"default" } else { action.tenant };
+        let sensitivity = sensitivity_of(action.resource.sensitivity);
+        if !policies.times_us.contains(&time_us) || !is_tenant(tenant) || may_be_gap(action, sensitivity) {
+            return Ok(None);
+        }
+        let names = [tenant, action.action, action.resource.kind, sensitivity];
+        if policies.may_concern(py, names, scratch)? {
+            return Ok(None);
+        }
+        policies.write_key(py, tenant, action.subject, key)?;
+        Ok(Some(Self { time_us, tenant, sensitivity }))
+    }
+}
+
+/// A line's (tenant, canonical subject, source, id, arrival).
+type Line<'py> = (Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyString>, Bound<'py, PyString>, i64);
 
 /// A time that is asked for again and again: the records of a batch have one append time.
 #[derive(Default)]

@@ -30,6 +30,8 @@ pub struct Action<'a> {
     pub source: &'a [u8],
     pub time: &'a [u8],
     pub subject: &'a [u8],
+    /// Only lines of files say it themselves.
+    pub arrival: &'a [u8],
     /// Where `data` stands in the event.
     pub data: Range<usize>,
     pub tenant: &'a [u8],
@@ -79,6 +81,7 @@ impl<'a> Action<'a> {
                 b"type" => kind = given.text(2, scanner)?,
                 b"time" => action.time = given.text(3, scanner)?,
                 b"subject" => action.subject = given.text(4, scanner)?,
+                b"arrival" => action.arrival = given.text(6, scanner)?,
                 b"data" => {
                     given.once(5)?;
                     action.read_data(scanner)?;

@@ -167,6 +167,18 @@ class PlainActions:
         """
     def forget(self, tenant: str, subject: str, source: str, id: str) -> None:
         """Take one `remember` of the same key back. Only what was remembered may be forgotten."""
+    def line(self, text: bytes) -> tuple[str, str, str, str, int] | None:
+        """The plain action of a line of a file, whatever partition its subject belongs to.
+
+        Args:
+            text: one line, without spaces around it.
+
+        Returns:
+            (tenant, canonical subject, source, id, arrival in microseconds); None: not clearly a plain action.
+
+        Raises:
+            Exception: a callback raised it.
+        """
     def read(self, chunk: Chunk, start: int, log_time_us: int, rest: bytes, rows: Rows) -> tuple[int, int]:
         """Read plain actions, and append the key and the audit row of each to `rows`.
 

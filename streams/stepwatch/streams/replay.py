@@ -15,15 +15,16 @@ from stepwatch.schemas.times import format_time
 from stepwatch.streams import intake
 from stepwatch.streams.alerting import SOURCE_SILENCE, Standing, highest_severity
 from stepwatch.streams.anchors import weigh_sources
-from stepwatch.streams.decode import Event, Fault, Heartbeat, Skipped, decode, tie_hash
+from stepwatch.streams.decode import ACTION, Event, Fault, Heartbeat, Skipped, decode, tie_hash
 from stepwatch.streams.facts import Action
-from stepwatch.streams.judge import VERIFIED, Decision
+from stepwatch.streams.judge import NOT_REQUIRED, VERIFIED, Decision
 from stepwatch.streams.ledger import Ledger
 from stepwatch.streams.limits import ALERT_ACTIONS_MAX
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.rows import Coordinates, plain_rest
 from stepwatch.streams.sets import PolicySets
 from stepwatch.streams.settling import settle, settle_alerts
+from stepwatch.streams.skimming import plain_lines
 from stepwatch.streams.waiting import SubjectKey
 from stepwatch.streams.wording import reason_sentence
 
@@ -31,6 +32,8 @@ END_US = 2**62
 """A log time past every close: further than any event and any duration of a policy reach."""
 
 Row = dict[str, Any]
+EventKey = tuple[str, str, str, str, str]
+"""(tenant, canonical subject, family, source, id)."""
 
 
 class Explained(NamedTuple):
@@ -38,6 +41,13 @@ class Explained(NamedTuple):
 
     row: Row
     sentence: str
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """A line with an action that no policy can match, read natively: its key says all of it that a row shows."""
+
+    arrival_us: int
+    value: bytes
 
 
 class _PlainRow(msgspec.Struct):
@@ -49,6 +59,10 @@ class _PlainRow(msgspec.Struct):
     reason: str
     policy: str
     revision: int
+
+
+_decode_row = msgspec.json.Decoder(_PlainRow).decode
+UNCONCERNED = Decision(NOT_REQUIRED, "no_policy")
 
 
 def replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Row]:
@@ -66,13 +80,20 @@ def replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Row]:
 
 def explained_replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Explained]:
     """The same, each row with its sentence."""
-    events: dict[tuple[str, ...], Event] = {}
+    events: dict[EventKey, Event | _Plain] = {}
     heartbeats: list[Heartbeat] = []
     arrivals: list[int] = []
+    plain_of = plain_lines(sets)
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
+        text = line.strip()
+        if not text:
             continue
-        outcome = decode(line.strip(), None)
+        if (plain := plain_of(text)) is not None:
+            tenant, name, source, event_id, arrival_us = plain
+            arrivals.append(arrival_us)
+            _keep_first(events, (tenant, name, ACTION, source, event_id), _Plain(arrival_us, text))
+            continue
+        outcome = decode(text, None)
         if isinstance(outcome, Fault):
             row = {"kind": "rejected", "line": number, "id": outcome.id, "field": outcome.field}
             yield Explained(row, outcome.message)
@@ -81,9 +102,9 @@ def explained_replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Expla
             if isinstance(outcome, Heartbeat):
                 heartbeats.append(outcome)
             else:
-                _keep_first(events, outcome, sets)
-    partition = judged(events, heartbeats, sets)
-    yield from _plain_verdicts(partition)
+                _keep_first(events, _key(outcome, sets), outcome)
+    partition, final = _judged(events, heartbeats, sets)
+    yield from final
     for subject, ledger in partition.ledgers.items():
         for action in ledger.actions:
             yield _verdict(subject, ledger, action, partition.judge.decide(action, ledger))
@@ -96,41 +117,55 @@ def explained_replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Expla
             yield _alert(standing)
 
 
-def _keep_first(events: dict[tuple[str, ...], Event], event: Event, sets: PolicySets) -> None:
-    """Of several records of one event the first to arrive; of equal arrivals the smaller hash."""
+def _key(event: Event, sets: PolicySets) -> EventKey:
     subject = sets.at(event.time_us).canonical(event.tenant, event.subject)
-    key = (event.tenant, subject, event.family, event.source, event.id)
+    return (event.tenant, subject, event.family, event.source, event.id)
+
+
+def _keep_first(events: dict[EventKey, Event | _Plain], key: EventKey, event: Event | _Plain) -> None:
+    """Of several records of one event the first to arrive; of equal arrivals the smaller hash."""
     known = events.get(key)
     if (
         known is None
         or event.arrival_us < known.arrival_us
-        or (event.arrival_us == known.arrival_us and tie_hash(event.value) < tie_hash(known.value))
+        or (
+            event.arrival_us == known.arrival_us
+            and event.value != known.value
+            and tie_hash(event.value) < tie_hash(known.value)
+        )
     ):
         events[key] = event
 
 
-def judged(events: dict[tuple[str, ...], Event], heartbeats: list[Heartbeat], sets: PolicySets) -> Partition:
-    """A partition that has read everything and closed every action."""
+def _judged(
+    events: dict[EventKey, Event | _Plain], heartbeats: list[Heartbeat], sets: PolicySets
+) -> tuple[Partition, list[Explained]]:
+    """A partition that has read everything and closed every action, and the verdicts that were final at once."""
     # Every sign of the file is heard before the first action is judged by the first of them.
     partition = Partition(sets, signs_max=END_US)
     partition.plain_rest = plain_rest("", "", 0)
     for heartbeat in heartbeats:
         intake.hear(partition, heartbeat)
+    final: list[Explained] = []
     for key, event in events.items():
-        intake.accept(partition, event, (key[0], key[1]), Coordinates())
+        subject = (key[0], key[1])
+        if isinstance(event, _Plain):
+            final.append(_verdict_row(subject, key[3], key[4], UNCONCERNED, ""))
+        else:
+            intake.accept(partition, event, subject, Coordinates())
+            final += _final_at_once(partition)
     partition.reach(END_US, END_US)
     settle(partition)
-    return partition
+    return partition, final
 
 
-def _plain_verdicts(partition: Partition) -> Iterator[Explained]:
-    """Actions that no policy matches or that are exempt: their one row is final."""
-    decoder = msgspec.json.Decoder(_PlainRow)
+def _final_at_once(partition: Partition) -> Iterator[Explained]:
+    """The verdict of an action that no policy matches or that is exempt: accepting it made its one row."""
     for _, encoded in partition.effects.audit:
-        row = decoder.decode(encoded)
-        if row.verdict in ("not_required", "exempt"):
-            subject = (row.tenant, row.subject)
-            yield _verdict_row(subject, row.source, row.action_id, Decision(row.verdict, row.reason), row.policy)
+        row = _decode_row(encoded)
+        subject = (row.tenant, row.subject)
+        yield _verdict_row(subject, row.source, row.action_id, Decision(row.verdict, row.reason), row.policy)
+    partition.effects.audit.clear()
 
 
 def _verdict(subject: SubjectKey, ledger: Ledger, action: Action, decision: Decision) -> Explained:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from stepwatch.streams import accounting
 from stepwatch.streams.limits import PRODUCE_BYTES_MAX
 from stepwatch.streams.logtime import LogTime
-from stepwatch.streams.native import native
+from stepwatch.streams.native import is_built, native
 from stepwatch.streams.partition import Partition
-from stepwatch.streams.sets import PolicySet
+from stepwatch.streams.sets import PolicySet, PolicySets
 
 if TYPE_CHECKING:
-    from stepwatch.streams._native import Chunk, Record
+    from stepwatch.streams._native import Chunk, PlainActions, Record
 
 
 class Skimming:
@@ -74,6 +74,23 @@ class Skimming:
         policy_set = sets.at(time_us)
         if policy_set is not self._set or self._sets is not sets:
             self._set, self._sets = policy_set, sets
-            from_us, until_us = sets.span(policy_set)
-            canonical = policy_set.canonical if policy_set.has_aliases else None
-            self._plain.use(from_us, until_us, policy_set.may_concern, canonical)
+            _use(self._plain, sets, policy_set)
+
+
+def plain_lines(sets: PolicySets) -> Callable[[bytes], tuple[str, str, str, str, int] | None]:
+    """What reads the plain actions of a file: a line -> (tenant, canonical subject, source, id, arrival).
+
+    It returns None where Python has to read the line, and for every line without the native core.
+    """
+    if not is_built:
+        return lambda text: None
+    plain = native.PlainActions(0, 1)
+    # Events of an older set's time are left to Python; most files are younger than the youngest set.
+    _use(plain, sets, sets.sets[-1])
+    return plain.line
+
+
+def _use(plain: PlainActions, sets: PolicySets, policy_set: PolicySet) -> None:
+    from_us, until_us = sets.span(policy_set)
+    canonical = policy_set.canonical if policy_set.has_aliases else None
+    plain.use(from_us, until_us, policy_set.may_concern, canonical)
