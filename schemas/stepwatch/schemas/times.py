@@ -87,10 +87,11 @@ def format_time(time_us: int) -> str:
     Args:
         time_us: microseconds since 1970; values outside the years 1 to 9999 are shown at that end.
     """
-    # A number that is formatted into six digits costs as much as all the rest.
-    milliseconds, micro = divmod(time_us, 1000)
-    second, milli = divmod(milliseconds, 1000)
-    return f"{_shown.get(second) or _show_second(second)}{_THOUSANDTHS[milli]}{_THOUSANDTHS[micro]}Z"
+    # To format a number into six digits would cost as much as all the rest.
+    milliseconds = time_us // 1000
+    second = milliseconds // 1000
+    shown = _shown.get(second) or _show_second(second)
+    return f"{shown}{_THOUSANDTHS[milliseconds % 1000]}{_THOUSANDTHS[time_us % 1000]}Z"
 
 
 def _show_second(second: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stepwatch.schemas import events as ev
-from stepwatch.schemas.times import SECOND_US
+from stepwatch.schemas.times import SECOND_US, format_time
 from stepwatch.streams.decode import Event, body_hash
 from stepwatch.streams.limits import ADDRESSES_CACHED_MAX
 
@@ -221,28 +221,66 @@ def fact_of(event: Event, approver: str) -> Fact:
     kind, session, root_session = kind_of(event), data.session or "", data.root_session or ""
     # On a login these two mean nothing (the table's column "in"), so a login never satisfies a binding.
     is_step = event.type.startswith(_STEP_PREFIX)
-    return Fact(
-        type=event.type,
-        source=event.source,
-        id=event.id,
-        time_us=event.time_us,
-        arrival_us=event.arrival_us,
-        hash=body_hash(event.value),
-        at_us=proved_at(event) if kind else event.time_us,
-        kind=kind,
-        session=session,
-        root=root_session or session,
-        scope=session or root_session,
-        amr=tuple(filter(None, data.amr)) if data.amr else (),
-        acr=data.acr or "",
-        credential=data.credential or "",
-        change=data.change or "",
-        otp_step="" if data.otp_step is None else str(data.otp_step),
-        challenge=data.challenge or "",
-        verification=data.verification or "",
-        bound_action=(data.bound_action or "") if is_step else "",
-        transaction=(data.transaction or "") if is_step else "",
-        device=(client.device or "") if client else "",
-        ip=address(client.ip) if client else "",
-        approver=approver,
+    return Fact(  # in the order of its fields: to name them would take longer than all the rest
+        event.type,
+        event.source,
+        event.id,
+        event.time_us,
+        event.arrival_us,
+        body_hash(event.value),
+        proved_at(event) if kind else event.time_us,
+        kind,
+        session,
+        root_session or session,
+        session or root_session,  # scope
+        tuple(filter(None, data.amr)) if data.amr else (),
+        data.acr or "",
+        data.credential or "",
+        data.change or "",
+        "" if data.otp_step is None else str(data.otp_step),
+        data.challenge or "",
+        data.verification or "",
+        (data.bound_action or "") if is_step else "",
+        (data.transaction or "") if is_step else "",
+        (client.device or "") if client else "",
+        address(client.ip) if client else "",
+        approver,
+    )
+
+
+def action_of(event: Event, requirement: Requirement, set_digest: str, row: Row, overloaded: bool) -> Action:
+    """The policed action of an accepted event; its row says from now on when it closes.
+
+    Args:
+        event: of the family `action`.
+        requirement: the policy that matches it and does not exempt it.
+        set_digest: of that policy's set.
+        row: its audit row, without a verdict.
+        overloaded: its subject has too many live facts.
+    """
+    data, client = event.data, event.data.client
+    session, arrival_us = data.session or "", event.arrival_us
+    grace_end_us = arrival_us + requirement.grace_us
+    closes_us = grace_end_us + requirement.revise_within_us
+    row.closes_at = format_time(closes_us)
+    return Action(  # in the order of its fields
+        event.source,
+        event.id,
+        event.time_us,
+        arrival_us,
+        body_hash(event.value),
+        requirement.id,
+        set_digest,
+        row.outcome in ("success", "unknown"),  # counts
+        arrival_us - event.time_us > requirement.accept_late_us,  # too_late
+        grace_end_us,
+        closes_us,
+        session,
+        data.root_session or session,
+        data.action,
+        data.transaction or "",
+        (client.device or "") if client else "",
+        address(client.ip) if client else "",
+        row,
+        overloaded=overloaded,
     )

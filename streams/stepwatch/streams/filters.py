@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 _at = attrgetter("at_us")
 
 
-class Terms(NamedTuple):
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """What one policy of one set asks for.
 
     Attributes:
         rules: the filters that it can fail a candidate by, in their order: the others cost nothing.
+        numbers: their places among the eight.
         fresh_rules: the same but `stale`, for candidates that are known to be within `max_age`, the quickest first.
     """
 
     policy_set: PolicySet
     requirement: Requirement
     rules: tuple[Rule, ...]
+    numbers: tuple[int, ...]
     fresh_rules: tuple[Rule, ...]
 
 
@@ -206,7 +208,8 @@ _IDLE: dict[Rule, Callable[[Requirement, PolicySet], bool]] = {
 
 def terms_of(policy_set: PolicySet, requirement: Requirement) -> Terms:
     """A policy with the filters that it can fail a candidate by."""
-    rules = tuple(rule for _, rule in FILTERS if not _IDLE[rule](requirement, policy_set))
+    numbers = tuple(n for n, (_, rule) in enumerate(FILTERS) if not _IDLE[rule](requirement, policy_set))
+    rules = tuple(FILTERS[number][1] for number in numbers)
     fresh = [rule for rule in rules if rule is not stale]
     fresh.sort(key=lambda rule: rule is not wrong_session)  # which a subject with many sessions fails most
-    return Terms(policy_set, requirement, rules, tuple(fresh))
+    return Terms(policy_set, requirement, rules, numbers, tuple(fresh))

@@ -12,7 +12,7 @@ from stepwatch.streams.alerts_of import policy_gap_member
 from stepwatch.streams.anchors import leave_alerts
 from stepwatch.streams.copies import Seen, seen
 from stepwatch.streams.decode import ACTION, Event, Heartbeat, body_hash, maps_of
-from stepwatch.streams.facts import Action, Fact, Remembered, address, fact_of
+from stepwatch.streams.facts import Action, Fact, Remembered, action_of, fact_of
 from stepwatch.streams.judge import EXEMPT
 from stepwatch.streams.ledger import STEPS, Ledger, between
 from stepwatch.streams.limits import SUBJECT_FACTS_MAX
@@ -228,36 +228,12 @@ def _keep(partition: Partition, subject: SubjectKey, known: Remembered) -> None:
 def _accept_policed(
     partition: Partition, event: Event, subject: SubjectKey, requirement: Requirement, row: Any, set_digest: str
 ) -> None:
-    data, client = event.data, event.data.client
-    grace_end_us = event.arrival_us + requirement.grace_us
-    closes_us = grace_end_us + requirement.revise_within_us
-    row.closes_at = format_time(closes_us)
     ledger = partition.ledger(subject)
-    action = Action(
-        source=event.source,
-        id=event.id,
-        time_us=event.time_us,
-        arrival_us=event.arrival_us,
-        hash=body_hash(event.value),
-        policy=requirement.id,
-        set_digest=set_digest,
-        counts=row.outcome in ("success", "unknown"),
-        too_late=event.arrival_us - event.time_us > requirement.accept_late_us,
-        grace_end_us=grace_end_us,
-        closes_us=closes_us,
-        session=data.session or "",
-        root=data.root_session or data.session or "",
-        action=data.action,
-        transaction=data.transaction or "",
-        device=(client.device or "") if client else "",
-        ip=address(client.ip) if client else "",
-        row=row,
-        overloaded=ledger.live_facts >= SUBJECT_FACTS_MAX,
-    )
+    action = action_of(event, requirement, set_digest, row, ledger.live_facts >= SUBJECT_FACTS_MAX)
     if action.overloaded:
         partition.effects.count("overload.actions")
     ledger.add_action(action)
-    partition.closing.add(closes_us, subject, action.source, action.id)
+    partition.closing.add(action.closes_us, subject, action.source, action.id)
     partition.news.setdefault(subject, []).append(action)
     state.save(partition.writes, subject, action)
 

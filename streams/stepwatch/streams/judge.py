@@ -104,12 +104,11 @@ def may_come_after(case: Case, fact: Fact) -> bool:
 def after_the_fact(case: Case) -> Fact | None:
     """The first verification that would do, had it not come after the action."""
     action, requirement = case.action, case.requirement
-    too_late = between(
-        case.ledger.verifications,
-        action.time_us + requirement.clock_skew_us + 1,
-        action.time_us + requirement.revise_within_us,
-    )
-    return next((fact for fact in case.arrived(too_late) if may_come_after(case, fact)), None)
+    first_us = action.time_us + requirement.clock_skew_us + 1
+    for fact in between(case.ledger.verifications, first_us, action.time_us + requirement.revise_within_us):
+        if fact.arrival_us <= case.horizon_us and may_come_after(case, fact):
+            return fact
+    return None
 
 
 _STEP_REASONS = {
@@ -151,20 +150,19 @@ class Struck:
 
     def _look_at(self, case: Case, candidates: Iterator[Fact], until_session: bool) -> bool:
         """Look at candidates; False where it stopped since only those of the action's session matter any more."""
-        rules = case.terms.rules
-        order = [_NAMES.index(rule.__name__) for rule in rules]
+        rules, numbers = case.terms.rules, case.terms.numbers
         max_age_us = case.requirement.max_age_us
         for fact in candidates:
             age_us = case.age_us(fact)
             is_stale = age_us > max_age_us
             if self._fewest == 1:
-                if self._latest >= (_STALE if is_stale else order[-1]):
+                if self._latest >= (_STALE if is_stale else numbers[-1]):
                     return True
                 if until_session and self._latest >= _WRONG_SESSION and case.requirement.same_session:
                     return False
             self.any_fresh |= not is_stale
             failed: list[int] = []
-            for number, rule in zip(order, rules, strict=True):
+            for number, rule in zip(numbers, rules, strict=True):
                 if rule(case, fact):
                     failed.append(number)
                     if len(failed) >= self._fewest:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from stepwatch.schemas.compiled import encode_json
 from stepwatch.streams.facts import Action, Published
 from stepwatch.streams.judge import UNVERIFIED, VERIFIED, Decision
 from stepwatch.streams.wording import nearest_sentence
@@ -14,7 +13,7 @@ def published_form(decision: Decision) -> Published:
     chosen, nearest = decision.chosen, decision.nearest
     shown = ""
     if nearest is not None:
-        shown = msgspec.json.encode({**nearest.shown(), "sentence": nearest_sentence(nearest)}).decode()
+        shown = encode_json({**nearest.shown(), "sentence": nearest_sentence(nearest)}).decode()
     return Published(decision.verdict, decision.reason, chosen.shown_id if chosen is not None else "", shown)
 
 

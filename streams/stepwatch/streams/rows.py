@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from stepwatch.schemas import events as ev
-from stepwatch.schemas.audit import AuditRow
+from stepwatch.schemas.audit import ROW_SCHEMA, AuditRow
 from stepwatch.schemas.compiled import (
     FastAuditRow,
     FastClient,
@@ -133,40 +133,54 @@ def plain_row(event: Event, subject: str, sensitivity: str, outcome: str, offset
 def action_row(event: Event, subject: str, where: Coordinates) -> Any:
     """The audit row of an action, with every column that no verdict changes."""
     data = event.data
-    client, resource, decision = data.client or _NO_CLIENT, data.resource or _NO_RESOURCE, data.decision or _NO_DECISION
-    return FastAuditRow(
-        tenant=event.tenant,
-        subject=subject,
-        on_behalf_of=data.on_behalf_of or "",
-        source=event.source,
-        action_id=event.id,
-        revision=1,
-        time=format_time(event.time_us),
-        arrival=format_time(event.arrival_us),
-        decided_at="",
-        closes_at="",
-        session=data.session or "",
-        root_session=data.root_session or "",
-        action=data.action,
-        resource_type=resource.type or "",
-        resource_id=resource.id or "",
-        sensitivity=sensitivity_of(event),
-        outcome=outcome_of(event),
-        client_ip=client.ip or "",
-        client_device=client.device or "",
-        client_country=client.country or "",
-        user_agent=client.user_agent or "",
-        verdict="",
-        reason="",
-        challenge=data.challenge or "",
-        decision_result=decision.result or "",
-        decision_reason=decision.reason or "",
-        claimed_verification=data.verification or "",
-        kafka_topic=where.topic,
-        kafka_partition=where.partition,
-        kafka_offset=where.offset,
-        event_data=event.raw_data.decode(),
-        engine_version=ENGINE_VERSION,
+    client, resource = data.client or _NO_CLIENT, data.resource or _NO_RESOURCE
+    decision = data.decision or _NO_DECISION
+    return FastAuditRow(  # in the order of its columns
+        event.tenant,
+        subject,
+        data.on_behalf_of or "",
+        event.source,
+        event.id,
+        1,  # revision
+        format_time(event.time_us),
+        format_time(event.arrival_us),
+        "",  # decided_at
+        "",  # closes_at
+        data.session or "",
+        data.root_session or "",
+        data.action,
+        resource.type or "",
+        resource.id or "",
+        sensitivity_of(event),
+        outcome_of(event),
+        client.ip or "",
+        client.device or "",
+        client.country or "",
+        client.user_agent or "",
+        "",  # policy
+        "",  # policy_version
+        "",  # trigger_reason
+        "",  # verdict
+        "",  # reason
+        [],  # failed
+        "",  # verification
+        None,  # verification_time
+        None,  # verification_age_ms
+        [],  # amr
+        "",  # acr
+        data.challenge or "",
+        "",  # credential
+        decision.result or "",
+        decision.reason or "",
+        data.verification or "",  # claimed_verification
+        "",  # nearest_miss
+        [],  # notes
+        where.topic,
+        where.partition,
+        where.offset,
+        event.raw_data.decode(),
+        ROW_SCHEMA,
+        ENGINE_VERSION,
     )
 
 
@@ -198,41 +212,40 @@ def evidence_row(event: Event, subject: str, fact: Fact, where: Coordinates, lat
     """The row of table `authentications` of an accepted authentication event, as JSON."""
     data = event.data
     client, decision = data.client or _NO_CLIENT, data.decision or _NO_DECISION
-    return encode_json(
-        FastEvidenceRow(
-            tenant=event.tenant,
-            subject=subject,
-            source=event.source,
-            event_id=event.id,
-            type=event.type.removeprefix(ev.TYPE_PREFIX),
-            time=format_time(event.time_us),
-            arrival=format_time(event.arrival_us),
-            proved_at=format_time(fact.at_us) if fact.kind else None,
-            session=data.session or "",
-            root_session=data.root_session or "",
-            client_ip=client.ip or "",
-            client_device=client.device or "",
-            client_country=client.country or "",
-            user_agent=client.user_agent or "",
-            amr=list(fact.amr),
-            acr=fact.acr,
-            challenge=fact.challenge,
-            verification=fact.verification,
-            credential=fact.credential,
-            credential_change=fact.change,
-            bound_action=fact.bound_action,
-            transaction=fact.transaction,
-            otp_step=data.otp_step if data.otp_step is not None and abs(data.otp_step) < 2**63 else None,
-            reason=data.reason or "",
-            failure=data.failure or "",
-            approver=data.approver or "",
-            approver_verification=data.approver_verification or "",
-            decision_result=decision.result or "",
-            decision_reason=decision.reason or "",
-            late=late,
-            kafka_topic=where.topic,
-            kafka_partition=where.partition,
-            kafka_offset=where.offset,
-            event_data=event.raw_data.decode(),
-        )
+    row = FastEvidenceRow(  # in the order of its columns
+        event.tenant,
+        subject,
+        event.source,
+        event.id,
+        event.type.removeprefix(ev.TYPE_PREFIX),
+        format_time(event.time_us),
+        format_time(event.arrival_us),
+        format_time(fact.at_us) if fact.kind else None,
+        data.session or "",
+        data.root_session or "",
+        client.ip or "",
+        client.device or "",
+        client.country or "",
+        client.user_agent or "",
+        fact.amr,
+        fact.acr,
+        fact.challenge,
+        fact.verification,
+        fact.credential,
+        fact.change,
+        fact.bound_action,
+        fact.transaction,
+        data.otp_step if data.otp_step is not None and abs(data.otp_step) < 2**63 else None,
+        data.reason or "",
+        data.failure or "",
+        data.approver or "",
+        data.approver_verification or "",
+        decision.result or "",
+        decision.reason or "",
+        late,
+        where.topic,
+        where.partition,
+        where.offset,
+        event.raw_data.decode(),
     )
+    return encode_json(row)

@@ -7,7 +7,8 @@ action lies in windows around its time (contract section 5), so most facts can c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+
+import msgspec
 
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.times import DAY_US
@@ -17,7 +18,7 @@ from stepwatch.streams.ledger import STEPS, Ledger, between
 from stepwatch.streams.sets import PolicySets
 
 
-class Spans(NamedTuple):
+class Spans(msgspec.Struct, frozen=True):
     """How far a fact may reach by any set, in microseconds.
 
     Attributes:

@@ -68,8 +68,8 @@ def duration(us: int) -> str:
 
 def factor(fact: Fact) -> str:
     """How a verification was given, e.g. `security key tap`, `login by password`."""
-    known = [name for value, name in FACTORS.items() if value in fact.amr]
-    name = known[0] if known else " and ".join(fact.amr) or "proof"
+    known = next((name for value, name in FACTORS.items() if value in fact.amr), "")
+    name = known or " and ".join(fact.amr) or "proof"
     if fact.kind == "login" and "login" not in name:
         return f"login by {name}"
     return name
@@ -77,19 +77,30 @@ def factor(fact: Fact) -> str:
 
 def nearest_sentence(nearest: Nearest) -> str:
     """The nearest miss as a sentence: `security key tap 42 s too old`, `one-time code in session s-77`."""
-    fact, failed, by_us = nearest
-    said = {
-        "untrusted_source": f"from {fact.source}, which may not prove it",
-        "wrong_session": f"in session {fact.session}" if fact.session else "without a session",
-        "voided": "revoked before the action",
-        "weak_factor": "not an accepted factor",
-        "stale": f"{duration(by_us or 0)} too old",
-        "wrong_binding": "given for something else",
-        "context_mismatch": "from another device or address",
-        "over_used": "already used up",
-        "after_the_fact": f"{duration(by_us or 0)} too late",
-    }
-    return f"{factor(fact)} " + ", ".join(said[name] for name in failed)
+    return f"{factor(nearest.fact)} " + ", ".join([_shortfall(name, nearest) for name in nearest.failed])
+
+
+_SHORTFALLS = {
+    "voided": "revoked before the action",
+    "weak_factor": "not an accepted factor",
+    "wrong_binding": "given for something else",
+    "context_mismatch": "from another device or address",
+    "over_used": "already used up",
+}
+
+
+def _shortfall(name: str, nearest: Nearest) -> str:
+    """What one filter has against the nearest miss."""
+    fact = nearest.fact
+    if name == "untrusted_source":
+        return f"from {fact.source}, which may not prove it"
+    if name == "wrong_session":
+        return f"in session {fact.session}" if fact.session else "without a session"
+    if name == "stale":
+        return f"{duration(nearest.by_us or 0)} too old"
+    if name == "after_the_fact":
+        return f"{duration(nearest.by_us or 0)} too late"
+    return _SHORTFALLS[name]
 
 
 def reason_sentence(reason: str, nearest: Nearest | None) -> str:
