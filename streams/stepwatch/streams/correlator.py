@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
@@ -189,9 +188,8 @@ class Correlator:
             except Exception as error:
                 raise EventFailed((topic, record.offset)) from error
 
-        chunk: Any = records
-        if self._skimming is not None and topic == self.topics.actions and is_chunk(chunk):
-            self._skimming.read(chunk, log, condemned, read_one)
+        if self._skimming is not None and topic == self.topics.actions and is_chunk(records):
+            self._skimming.read(records, log, condemned, read_one)
         else:
             for record in records:
                 if record.offset >= log.next_offset:

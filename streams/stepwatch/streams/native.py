@@ -6,12 +6,13 @@ the same bytes (DESIGN section 6).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeGuard
 
 __all__ = ["is_built", "is_chunk", "native"]
 
 if TYPE_CHECKING:
     from stepwatch.streams import _native as native
+    from stepwatch.streams._native import Chunk
 else:
     try:
         from stepwatch.streams import _native as native
@@ -21,6 +22,6 @@ else:
 is_built: bool = native is not None
 
 
-def is_chunk(records: Any) -> bool:
+def is_chunk(records: object) -> TypeGuard[Chunk]:
     """Whether records are a whole fetched chunk, as `read_chunks` makes it."""
     return is_built and isinstance(records, native.Chunk)
