@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Sequence
@@ -184,7 +185,12 @@ def test_nonsense_under_a_right_crc_is_refused_or_read_as_aiokafka_reads_it(spec
         event("refused")
         return
     event("read")
-    assert found == expected(answer)
+    try:
+        wanted = expected(answer)
+    except UnicodeDecodeError:
+        event("read, where aiokafka fails on the name of a header")
+        return
+    assert found == wanted
 
 
 @THOROUGH
@@ -201,7 +207,8 @@ def test_no_bytes_bring_the_reader_down(answer: bytes) -> None:
         read(answer)
     except ValueError:
         return
-    assert read(answer) == expected(answer)
+    with contextlib.suppress(UnicodeDecodeError):  # aiokafka fails on the name of a header that is no text
+        assert read(answer) == expected(answer)
 
 
 # what is refused, in words

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stepwatch.streams import state
 from stepwatch.streams.alerting import Alert, Member, Standing
 from stepwatch.streams.facts import Action, Fact, Key, Published, Remembered
+from stepwatch.streams.failing import EventFailed
 from stepwatch.streams.ledger import Ledger
 from stepwatch.streams.liveness import Liveness
 from stepwatch.streams.logtime import LogTime
@@ -116,6 +117,28 @@ def test_an_action_comes_back_with_its_row_its_last_revision_and_its_proof(
     assert back.ledgers[SUBJECT].kept == {(source, event_id): action}
     assert list(back.ledgers[SUBJECT].open) == ([] if closed else [(source, event_id)])
     assert len(back.closing) == (0 if closed else 1)
+
+
+def test_an_action_that_changes_after_it_was_saved_is_written_as_it_is_when_the_batch_ends() -> None:
+    driver = Driver(POLICY)
+    driver.action("a")
+    (action,) = driver.correlator.known.ledgers["default", "alice"].kept.values()
+    writes: state.Writes = {}
+    state.save(writes, SUBJECT, action)
+    action.revision = 9
+    assert restored(writes).ledgers[SUBJECT].kept[action.key].revision == 9
+
+
+def test_an_action_that_cannot_be_written_is_named() -> None:
+    driver = Driver(POLICY)
+    driver.action("a")
+    (action,) = driver.correlator.known.ledgers["default", "alice"].kept.values()
+    action.revision = 2**64
+    writes: state.Writes = {}
+    state.save(writes, SUBJECT, action)
+    with pytest.raises(EventFailed) as failed:
+        state.encoded(writes)
+    assert failed.value.where == (TOPICS.actions, 0)
 
 
 def test_a_remembered_action_comes_back() -> None:

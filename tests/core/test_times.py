@@ -173,6 +173,15 @@ def test_no_text_makes_reading_a_time_fail(text: str) -> None:
     assert time_us is None or 0 <= time_us < TIME_END_US
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "{}Z.5Z", "{}.5", "{}.Z", "{}.500", "{}.5ZZ", "{}.\u0661Z", "{}.+5Z", "{}.5_0Z", "{}.000Z ", "{}.123z\n"],
+)
+def test_a_second_that_is_known_already_lets_nothing_wrong_through(text: str) -> None:
+    assert parse_time("2026-11-24T09:00:00.5Z") == NINE_US + 500_000
+    assert parse_time(text.format("2026-11-24T09:00:00")) is None
+
+
 def test_more_minutes_than_are_remembered_are_still_read_right() -> None:
     for minute in range(5_000):
         assert parse_time(format_time(NINE_US + minute * 60 * SECOND_US)) == NINE_US + minute * 60 * SECOND_US

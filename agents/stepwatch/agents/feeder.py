@@ -51,6 +51,7 @@ class Feeder:
         self._put = put
         self._items_max = items_max
         self._held: dict[Any, Sequence[Any]] = {}
+        self._stint = task.stint
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
 
     async def run(self) -> None:
@@ -74,7 +75,7 @@ class Feeder:
             await self._slots.acquire()
             tp, records = await self._oldest()
             at_end = not self._behind(tp, await self._consumer.position(tp))
-            await self._put(Batch(self._task, tp.topic, records, at_end, self._slots.release))
+            await self._put(Batch(self._task, tp.topic, records, at_end, self._slots.release, self._stint))
 
     async def _oldest(self) -> tuple[Any, Sequence[Any]]:
         waiting_since = 0.0

@@ -78,6 +78,7 @@ class InputService(Service):
         self._pulses = PulseWriter(settings)
         self._owners: dict[int, _Owner] = {}
         self._parked: dict[int, _Owner] = {}
+        self._restored = False
         self._changed = asyncio.Event()
         self._assigned: frozenset[Any] | None = None
         self._failure: BaseException | None = None
@@ -86,8 +87,8 @@ class InputService(Service):
 
     @property
     def tasks(self) -> Iterable[PartitionTask]:
-        """The tasks of the partitions that are taken over."""
-        return [owner.task for owner in self._owners.values() if owner.task is not None]
+        """The tasks of the partitions that are taken over, and surely still ours."""
+        return [owner.task for owner in self._owners.values() if owner.task is not None and owner.is_working]
 
     async def write_pulses(self) -> None:
         """Write the pulses that are due (contract section 2)."""
@@ -129,7 +130,9 @@ class InputService(Service):
         self._assigned = None
         metrics.PARTITIONS_OWNED.set(0)
         kept = await asyncio.gather(*(owner.park() for owner in owners.values()))
-        self._parked = {owner.partition: owner for owner, clean in zip(owners.values(), kept, strict=True) if clean}
+        self._parked.update(
+            (owner.partition, owner) for owner, clean in zip(owners.values(), kept, strict=True) if clean
+        )
 
     async def release(self) -> None:
         """Give back every partition, with all that is known of it."""
@@ -250,13 +253,18 @@ class InputService(Service):
         assert self._producer is not None, "it is opened before the first partition is taken over"
         await send_moves(self._settings, self._producer, moves)
 
-    def _taken_over(self) -> None:
-        if all(owner.task is not None for owner in self._owners.values()):
+    def _begun(self, restored: bool) -> None:
+        """One more partition is worked on; `restored`: from the state topic, not from memory."""
+        self._restored |= restored
+        if not all(owner.is_working for owner in self._owners.values()):
+            return
+        if self._restored:
             # What was restored lives long: keep the collector from walking it again and again.
+            self._restored = False
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-            self._health.works("inputs")
+        self._health.works("inputs")
 
     def _feeder(self, task: PartitionTask) -> Feeder:
         assert self._consumer is not None
@@ -272,6 +280,7 @@ class _Owner:
         self.task: PartitionTask | None = None
         self._service = service
         self._starts: Mapping[str, int] = {}
+        self.is_working = False
         self._working: asyncio.Task[None] | None = None
         self._starting = asyncio.create_task(self._start(), name=f"partition {partition}")
         self._feeding: asyncio.Task[None] | None = None
@@ -280,9 +289,10 @@ class _Owner:
     async def _start(self) -> None:
         self.task, self._starts = await self._service._take_over(self.partition)
         self._work(self.task)
-        self._service._taken_over()
+        self._service._begun(restored=True)
 
     def _work(self, task: PartitionTask) -> None:
+        self.is_working = True
         self._working = asyncio.create_task(task.run(), name=f"task of {self.partition}")
         self._feeding = asyncio.create_task(self._service._feeder(task).run(), name=f"feeder of {self.partition}")
         self._watch(self._working)
@@ -309,12 +319,13 @@ class _Owner:
         task.resume()
         self._service._read_on(task, self._starts)
         self._work(task)
-        self._service._taken_over()
+        self._service._begun(restored=False)
         log.info("goes on", partition=self.partition)
 
     async def _start_again(self) -> None:
         """Take the partition over anew: what is in memory is ahead of the log."""
         self._service._pause(self.partition)
+        self.is_working = False
         await self._drop()
         self.task = None
         await asyncio.sleep(_AGAIN_S)
@@ -334,6 +345,7 @@ class _Owner:
 
     async def park(self) -> bool:
         """Stop working on the partition; True where it may go on later, else all that is known of it is gone."""
+        self.is_working = False
         if self.task is not None and self._working is not None and self._starting.done():
             await self._stop_feeding()
             if await self.task.park(self._working):

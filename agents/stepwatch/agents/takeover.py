@@ -170,7 +170,7 @@ async def _restore(settings: Settings, partition: int) -> dict[bytes, bytes]:
         settings,
         [state],
         # A million live facts are a million records: as chunks they are read in a third of the time.
-        value_deserializer=whole(_CHUNK_RECORDS),
+        value_deserializer=whole(_CHUNK_RECORDS) if settings.native else None,
         max_partition_fetch_bytes=_FETCH_BYTES,
         fetch_max_wait_ms=100,
     )

@@ -57,6 +57,7 @@ class Batch:
         records: at least one.
         at_end: nothing more of this input was to be had when it was read.
         acknowledge: called once, when the task is done with it or drops it.
+        stint: of the task, when it was read.
     """
 
     task: PartitionTask
@@ -64,6 +65,7 @@ class Batch:
     records: Sequence[Any]
     at_end: bool
     acknowledge: Callable[[], None]
+    stint: int = 0
 
 
 class PartitionTask:
@@ -118,12 +120,14 @@ class PartitionTask:
         self._committing = False
         self._busy = False
         self._closing = False
+        self.stint = 0
+        """How often it was parked: what was read before is read again after."""
         self.committed: dict[str, int] = dict(correlator.positions)
         self._records_in = {t: metrics.RECORDS_IN.labels(t) for t in settings.topics.inputs}
 
     def hand(self, batch: Batch) -> None:
-        """Queue a batch; a task that is closing drops it, for whoever owns the partition next."""
-        if self._closing:
+        """Queue a batch; one that was read before the task was parked is dropped, and read again."""
+        if self._closing or batch.stint != self.stint:
             batch.acknowledge()
         else:
             self._queue.put_nowait(batch)
@@ -136,7 +140,11 @@ class PartitionTask:
             TryAgain: the core raised; the partition is to be taken over anew.
             Exception: the core raised, and another try would not help.
         """
-        await self._condemn_accepted()
+        self._busy = True
+        try:
+            await self._condemn_accepted()
+        finally:
+            self._busy = False
         while not self._closing:
             batches = await self._next_batches()
             self._busy = True
@@ -161,6 +169,7 @@ class PartitionTask:
             Whether memory is what Kafka holds, so that `run` may go on with it once nobody else has had the partition.
         """
         self._closing = True
+        self.stint += 1
         if self._busy:
             await asyncio.wait({running}, timeout=_FINISH_S)
         clean = not self._busy and not (running.done() and (running.cancelled() or running.exception() is not None))

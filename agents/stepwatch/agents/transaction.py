@@ -94,6 +94,9 @@ class Transaction:
         sent: list[Any] = []
         try:
             await self._begin(producer)
+            # Of two rows of one action a reader that takes the last shall see the one that a policy asked for.
+            for rows in effects.plain:
+                sent += await self._send_encoded(producer, self._topics.audit, rows)
             for topic, records in (
                 (self._topics.audit, effects.audit),
                 (self._topics.evidence, effects.evidence),
@@ -102,8 +105,6 @@ class Transaction:
             ):
                 if records:
                     sent += await self._send(producer, topic, records)
-            for rows in effects.plain:
-                sent += await self._send_encoded(producer, self._topics.audit, rows)
             if effects.dead_letters:
                 sent += await self._send_dead_letters(producer, effects.dead_letters)
             await _await_all(sent)
@@ -139,7 +140,7 @@ class Transaction:
         producer._txn_manager.wait_for_transaction_end().add_done_callback(_look)
 
     async def _send(self, producer: AIOKafkaProducer, topic: str, records: Keyed) -> list[Any]:
-        if is_built:
+        if is_built and self._settings.native:
             rows = native.Rows(PRODUCE_BYTES_MAX)
             rows.extend(records)
             return await self._send_encoded(producer, topic, rows)

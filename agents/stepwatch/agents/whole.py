@@ -55,16 +55,23 @@ class _Chunks:
 
     def __init__(self, tp: Any, data: bytes, aborted: Sequence[tuple[int, int]], offset: int, records_max: int) -> None:
         self.next_fetch_offset = offset
+        self._chunks: Sequence[Any] = ()
+        self._end = offset
+        self._next = 0
+        self._failure: CorruptRecordException | None = None
         try:
             self._chunks, self._end = native.read_chunks(data, offset, list(aborted), records_max, _decompress)
-        except ValueError as error:
-            raise CorruptRecordException(f"{tp.topic}-{tp.partition}@{offset}: {error}") from error
-        self._next = 0
+        except Exception as error:
+            # Raised where it is made, it would end aiokafka's fetching without a word to anybody.
+            self._failure = CorruptRecordException(f"{tp.topic}-{tp.partition}@{offset}: {error}")
+            self._failure.__cause__ = error
 
     def __iter__(self) -> _Chunks:
         return self
 
     def __next__(self) -> Any:
+        if self._failure is not None:
+            raise self._failure
         if self._next == len(self._chunks):
             self.next_fetch_offset = self._end
             raise StopIteration

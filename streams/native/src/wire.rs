@@ -1,5 +1,7 @@
 //! Kafka's record batch, version 2, byte by byte: the header, its CRC, varints, one record.
 
+use std::borrow::Cow;
+
 /// What stands before the records of a batch.
 pub const HEADER_BYTES: usize = 61;
 /// Base offset and length: what a batch begins with, and what its length does not count.
@@ -190,7 +192,7 @@ impl Headers {
     }
 
     /// Each name and value; `body` must be the one in which they were found.
-    pub fn of(self, body: &[u8]) -> Vec<(&str, Option<&[u8]>)> {
+    pub fn of(self, body: &[u8]) -> Vec<(Cow<'_, str>, Option<&[u8]>)> {
         let mut cursor = Cursor { bytes: body, at: self.at as usize };
         (0..self.count).map_while(|_| cursor.header().ok()).collect()
     }
@@ -268,10 +270,11 @@ impl<'a> Cursor<'a> {
         Ok(bytes.map(|bytes| Span { at: (self.at - bytes.len()) as u32, length: bytes.len() as u32 }))
     }
 
-    fn header(&mut self) -> Read<(&'a str, Option<&'a [u8]>)> {
-        match self.bytes()?.map(std::str::from_utf8) {
-            Some(Ok(name)) => Ok((name, self.bytes()?)),
-            _ => malformed("a header has no name in UTF-8"),
+    fn header(&mut self) -> Read<(Cow<'a, str>, Option<&'a [u8]>)> {
+        match self.bytes()? {
+            // Some clients let any bytes be a name: none of ours, so it need not be read back.
+            Some(name) => Ok((String::from_utf8_lossy(name), self.bytes()?)),
+            None => malformed("a header has no name"),
         }
     }
 

@@ -29,14 +29,14 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         rules: the filters that it can fail a candidate by, in their order: the others cost nothing.
         numbers: their places among the eight.
-        fresh_rules: the same but `stale`, for candidates that are known to be within `max_age`, the quickest first.
+        other_rules: the same without `wrong_session` and `stale`, for candidates that are known to pass these.
     """
 
     policy_set: PolicySet
     requirement: Requirement
     rules: tuple[Rule, ...]
     numbers: tuple[int, ...]
-    fresh_rules: tuple[Rule, ...]
+    other_rules: tuple[Rule, ...]
 
 
 class Case(msgspec.Struct, gc=False):
@@ -210,6 +210,5 @@ def terms_of(policy_set: PolicySet, requirement: Requirement) -> Terms:
     """A policy with the filters that it can fail a candidate by."""
     numbers = tuple(n for n, (_, rule) in enumerate(FILTERS) if not _IDLE[rule](requirement, policy_set))
     rules = tuple(FILTERS[number][1] for number in numbers)
-    fresh = [rule for rule in rules if rule is not stale]
-    fresh.sort(key=lambda rule: rule is not wrong_session)  # which a subject with many sessions fails most
-    return Terms(policy_set, requirement, rules, numbers, tuple(fresh))
+    other_rules = tuple(rule for rule in rules if rule not in (wrong_session, stale))
+    return Terms(policy_set, requirement, rules, numbers, other_rules)

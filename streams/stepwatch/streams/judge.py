@@ -73,14 +73,18 @@ def covering(case: Case) -> Fact | None:
     """The greatest candidate that passes every filter."""
     # What is older than `max_age` is stale, and so is all that was proved before it. This is `case.candidates` once
     # more: each policed action comes here at least twice, and a generator would cost as much as the filters.
-    action, requirement, rules = case.action, case.requirement, case.terms.fresh_rules
+    action, requirement, rules = case.action, case.requirement, case.terms.other_rules
     oldest_us, newest_us = action.time_us - requirement.max_age_us, action.time_us + requirement.clock_skew_us
-    horizon_us, accept = case.horizon_us, requirement.accept
+    horizon_us, accept, same_session = case.horizon_us, requirement.accept, requirement.same_session
+    session, root = action.session, action.root
     proofs = case.of_session()
     for i in range(count_until(proofs, newest_us) - 1, -1, -1):
         fact = proofs[i]
         if fact.at_us < oldest_us:
             return None
+        # As `wrong_session` says it: most are of other sessions, and a call would cost five times as much.
+        if same_session and not (fact.session == session != "" or fact.root == root != ""):
+            continue
         if fact.time_us > newest_us or fact.arrival_us > horizon_us or fact.kind not in accept:
             continue
         for rule in rules:
@@ -290,13 +294,12 @@ class Judge:
         sign_us = self.liveness.first_sign((source, silent_after_us), first_us, last_us)
         if sign_us == first_us:
             return sign_us  # there is none before
-        signs = [
-            fact.arrival_us
-            for fact in ledger.facts.values()
-            if fact.source == source
-            and first_us <= fact.arrival_us <= last_us
-            and fact.arrival_us - fact.time_us <= silent_after_us
-        ]
-        if sign_us is not None:
-            signs.append(sign_us)
-        return min(signs, default=None)
+        for fact in ledger.facts.values():
+            arrival_us = fact.arrival_us
+            if (
+                first_us <= arrival_us <= (last_us if sign_us is None else sign_us)
+                and fact.source == source
+                and arrival_us - fact.time_us <= silent_after_us
+            ):
+                sign_us = arrival_us
+        return sign_us

@@ -57,7 +57,13 @@ class Skimming:
         rows = native.Rows(PRODUCE_BYTES_MAX)
         read, rest = self._plain.read, self._known.plain_rest
         while True:
-            at, log.now_us = read(chunk, at, log.now_us, rest, rows)
+            try:
+                at, log.now_us = read(chunk, at, log.now_us, rest, rows)
+            except BaseException as error:
+                # A panic of the native core is no Exception, and would not be tried again record by record.
+                if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+                    raise
+                raise RuntimeError(f"the native core failed: {error}") from error
             if at == end:
                 break
             account[read_one(chunk[at])] += 1
