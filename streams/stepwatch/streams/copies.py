@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from stepwatch.streams.decode import ACTION, Event, body_hash
 from stepwatch.streams.facts import Action, Fact, Remembered
@@ -17,10 +18,16 @@ class Seen(Enum):
     CONFLICT = "conflict"
 
 
+# Bound once: to look a member up in its class costs as much as three calls, and every event asks a few times.
+NEW: Final = Seen.NEW
+COPY: Final = Seen.COPY
+CONFLICT: Final = Seen.CONFLICT
+
+
 def seen(event: Event, ledger: Ledger | None) -> Seen:
     """Whether the event is known already: a copy changes nothing, another body is a conflict."""
     if ledger is None:
-        return Seen.NEW
+        return NEW
     key = (event.source, event.id)
     known: Action | Remembered | Fact | None
     if event.family == ACTION:
@@ -28,5 +35,5 @@ def seen(event: Event, ledger: Ledger | None) -> Seen:
     else:
         known = ledger.facts.get(key)
     if known is None:
-        return Seen.NEW
-    return Seen.COPY if known.hash == body_hash(event.value) else Seen.CONFLICT
+        return NEW
+    return COPY if known.hash == body_hash(event.value) else CONFLICT

@@ -10,7 +10,7 @@ from stepwatch.schemas.times import format_time
 from stepwatch.streams import state
 from stepwatch.streams.alerts_of import policy_gap_member
 from stepwatch.streams.anchors import leave_alerts
-from stepwatch.streams.copies import Seen, seen
+from stepwatch.streams.copies import CONFLICT, COPY, Seen, seen
 from stepwatch.streams.decode import ACTION, Event, Heartbeat, body_hash, maps_of
 from stepwatch.streams.facts import Action, Fact, Remembered, action_of, fact_of
 from stepwatch.streams.judge import EXEMPT
@@ -101,13 +101,13 @@ def accept(partition: Partition, event: Event, subject: SubjectKey, where: Coord
         Whether it is new; a copy and a conflict change nothing.
     """
     what = seen(event, partition.ledgers.get(subject))
-    if what is Seen.CONFLICT:
+    if what is CONFLICT:
         return what
     if event.arrival_us < partition.both_us:
         # Only a moved record comes so late: what it may concern may have closed already.
         earliest_us = partition.stragglers.get(subject, event.arrival_us)
         partition.stragglers[subject] = min(earliest_us, event.arrival_us)
-    if what is Seen.COPY:
+    if what is COPY:
         _arrive_earlier(partition, event, subject)
     elif event.family == ACTION:
         _accept_action(partition, event, subject, where)

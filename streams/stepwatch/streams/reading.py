@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from stepwatch.schemas.responses import Response
 from stepwatch.schemas.times import format_time
 from stepwatch.schemas.topics import Topics
-from stepwatch.streams import accounting, intake, state
-from stepwatch.streams.copies import Seen
+from stepwatch.streams import accounting, copies, intake, state
 from stepwatch.streams.decode import ACTION, AUTHENTICATION, Event, Fault, Heartbeat, Skipped, decode, text_of
 from stepwatch.streams.effects import BUG, CONFLICT, MISROUTED, NAMED_ERRORS, DeadLetter
 from stepwatch.streams.limits import ERROR_CHARS_MAX, MOVES_MAX, TYPE_CHARS_MAX
@@ -60,13 +59,13 @@ class Reading:
     def __init__(self, known: Partition, partition: int, partitions: int, topics: Topics) -> None:
         self._known = known
         self._partition = partition
-        self._topics = topics
+        self._actions = topics.actions
         self._router = Router(partitions)
 
     def read(self, topic: str, record: InputRecord, arrival_us: int) -> str:
         """Read an event of one of the two big inputs."""
         known = self._known
-        is_action = topic == self._topics.actions
+        is_action = topic == self._actions
         if not is_action and known.first_log_us is None:
             known.first_log_us = arrival_us
             state.save_first_log(known.writes, arrival_us)
@@ -94,10 +93,10 @@ class Reading:
         if self._router.partition_of(subject) != self._partition:
             return self._move(topic, record, event.arrival_us, subject)
         what = intake.accept(known, event, subject, Coordinates(topic, self._partition, record.offset))
-        if what is Seen.COPY:
+        if what is copies.COPY:
             known.effects.count("copies")
             return accounting.DUPLICATE
-        if what is Seen.CONFLICT:
+        if what is copies.CONFLICT:
             fault = Fault("id", f"{event.id!r} of {event.source} was seen with another body")
             return self.dead_letter(topic, record, event.arrival_us, CONFLICT, fault)
         return accounting.AUDIT if event.family == ACTION else accounting.EVIDENCE
