@@ -188,8 +188,8 @@ class Correlator:
             except Exception as error:
                 raise EventFailed((topic, record.offset)) from error
 
-        if self._skimming is not None and topic == self.topics.actions and is_chunk(records):
-            self._skimming.read(records, log, condemned, read_one)
+        if self._skimming is not None and topic == self.topics.actions and is_chunk(records) and not condemned:
+            self._skimming.read(records, log, read_one)
         else:
             for record in records:
                 if record.offset >= log.next_offset:

@@ -11,6 +11,7 @@ import msgspec
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.times import SECOND_US, format_time
 from stepwatch.streams.decode import Event, body_hash
+from stepwatch.streams.failing import Where
 from stepwatch.streams.limits import ADDRESSES_CACHED_MAX
 
 if TYPE_CHECKING:
@@ -153,6 +154,11 @@ class Action(msgspec.Struct, array_like=True):
     def order(self) -> Order:
         """(time, source, id)."""
         return (self.time_us, self.source, self.id)
+
+    @property
+    def where(self) -> Where:
+        """The record by which it was accepted."""
+        return (self.row.kafka_topic, self.row.kafka_offset)
 
     def judged_by(self, sets: PolicySets) -> tuple[PolicySet, Requirement]:
         """The set that judges it in every revision, and its policy there."""

@@ -147,7 +147,7 @@ def let_go(partition: Partition, topic: str, offset: int) -> int | None:
     """
     for subject, ledger in partition.ledgers.items():
         for action in ledger.actions:
-            if (action.row.kafka_topic, action.row.kafka_offset) == (topic, offset):
+            if action.where == (topic, offset):
                 leave_alerts(partition, subject, action)
                 named = (subject, action.key)
                 partition.withheld.pop(named, None)

@@ -13,7 +13,7 @@ from stepwatch.streams.limits import PROOFS_INDEXED_MIN
 
 Timed = TypeVar("Timed", Fact, Action)
 # As the properties `order` and `rank` say it, without a call into Python for each item that a search looks at.
-_order = attrgetter("time_us", "source", "id")
+by_order = attrgetter("time_us", "source", "id")
 _rank = attrgetter("at_us", "time_us", "source", "id")
 _time = attrgetter("time_us")
 
@@ -118,7 +118,7 @@ class Ledger:
             if not facts or facts[-1].time_us < fact.time_us:
                 facts.append(fact)
             else:
-                insort(facts, fact, key=_order)
+                insort(facts, fact, key=by_order)
         if fact.kind:
             if not self.proofs or self.proofs[-1].at_us < fact.at_us:
                 self.proofs.append(fact)
@@ -141,7 +141,7 @@ class Ledger:
         if not self.actions or self.actions[-1].time_us < action.time_us:
             self.actions.append(action)
         else:
-            insort(self.actions, action, key=_order)
+            insort(self.actions, action, key=by_order)
 
     def forget_fact(self, key: Key) -> None:
         """Let a fact go."""
@@ -214,4 +214,4 @@ def between(items: Sequence[Timed], first_us: int, last_us: int) -> Sequence[Tim
 
 def _take_out(items: list[Timed], item: Timed) -> None:
     """Remove an item, which is mostly the first: what is forgotten is the oldest."""
-    del items[0 if items[0] is item else bisect_left(items, item.order, key=_order)]
+    del items[0 if items[0] is item else bisect_left(items, item.order, key=by_order)]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 from stepwatch.streams import state
 from stepwatch.streams.alerting import LATE_VERIFICATION, RESOLVED, REVISION, SOURCE_RECOVERED, Alert
 from stepwatch.streams.alerts_of import VERDICT_KINDS, action_bucket, alert_of, verdict_member
 from stepwatch.streams.anchors import weigh_action, weigh_evidence
 from stepwatch.streams.facts import Action, Fact, Key, Published
-from stepwatch.streams.failing import EventFailed, Where
+from stepwatch.streams.failing import EventFailed
 from stepwatch.streams.judge import BLIND, SOURCE_SILENT, UNVERIFIED, VERIFIED, Decision
-from stepwatch.streams.ledger import Ledger, between
+from stepwatch.streams.ledger import Ledger, between, by_order
 from stepwatch.streams.limits import OVERLOADED_MEMBERS_MAX
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.partition import Partition
@@ -19,8 +17,6 @@ from stepwatch.streams.publishing import publish_from, published_form
 from stepwatch.streams.rows import judged_row
 from stepwatch.streams.touching import touched_by_fact
 from stepwatch.streams.waiting import SubjectKey
-
-_order = attrgetter("time_us", "source", "id")
 
 
 def settle(partition: Partition) -> None:
@@ -36,7 +32,7 @@ def settle(partition: Partition) -> None:
     for subject, keys in sorted(partition.again.items()):
         ledger = partition.ledgers.get(subject)
         touched = [ledger.open[key] for key in keys if key in ledger.open] if ledger is not None else []
-        touched.sort(key=_order)
+        touched.sort(key=by_order)
         for action in touched:
             assert ledger is not None
             try:
@@ -44,7 +40,7 @@ def settle(partition: Partition) -> None:
             except Exception as error:
                 if subject in partition.news:
                     raise  # what has just come may be to blame
-                raise EventFailed(_where(action)) from error
+                raise EventFailed(action.where) from error
     partition.news.clear()
     partition.again.clear()
     close(partition)
@@ -161,15 +157,11 @@ def close(partition: Partition) -> None:
         try:
             _conclude(partition, ledger, subject, action)
         except Exception as error:
-            raise EventFailed(_where(action)) from error
+            raise EventFailed(action.where) from error
         action.closed = True
         del ledger.open[key]
         partition.going.add(forget_from(partition.sets, action.time_us, action.arrival_us), subject, *key)
         state.save(partition.writes, subject, action)
-
-
-def _where(action: Action) -> Where:
-    return (action.row.kafka_topic, action.row.kafka_offset)
 
 
 def _conclude(partition: Partition, ledger: Ledger, subject: SubjectKey, action: Action) -> None:

@@ -6,7 +6,7 @@ state, and nothing else depends on it (contract section 3, "One limit"). In any 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stepwatch.streams import accounting
@@ -36,23 +36,18 @@ class Skimming:
         self._sets = known.sets
         known.keys = self._plain
 
-    def read(self, chunk: Chunk, log: LogTime, condemned: Mapping[int, str], read_one: Callable[[Record], str]) -> None:
+    def read(self, chunk: Chunk, log: LogTime, read_one: Callable[[Record], str]) -> None:
         """Read a chunk from the log's position on.
 
         Args:
-            chunk: of the topic of actions.
+            chunk: of the topic of actions, with no record that is condemned: Python looks at each of such a chunk.
             log: of that input; it stands behind the chunk afterwards.
-            condemned: offsets that are not to be read; a chunk with one is left to Python as a whole.
             read_one: reads any other record, and returns what became of it.
         """
         at, end = chunk.index_of(log.next_offset), len(chunk)
         if at == end:
             return
         effects, account, last = self._known.effects, log.account, chunk[-1]
-        if condemned and any(chunk[at].offset <= offset <= last.offset for offset in condemned):
-            for index in range(at, end):
-                account[read_one(chunk[index])] += 1
-            return
         self._judge_by(last.timestamp * 1000)
         rows = native.Rows(PRODUCE_BYTES_MAX)
         read, rest = self._plain.read, self._known.plain_rest

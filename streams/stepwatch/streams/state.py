@@ -71,15 +71,18 @@ def _read(value: bytes, kind: Any) -> Any:
     return msgspec.msgpack.decode(value[1:], type=kind)
 
 
+def _key(subject: SubjectKey, item: Fact | Action | Remembered) -> bytes:
+    return _encode((_KINDS[type(item)], subject[0], subject[1], item.source, item.id))
+
+
 def save(writes: Writes, subject: SubjectKey, item: Fact | Action | Remembered) -> None:
     """Write what is kept of one event; an action as it is when the batch ends, since most change again in it."""
-    key = _encode((_KINDS[type(item)], subject[0], subject[1], item.source, item.id))
-    writes[key] = item if isinstance(item, Action) else _VERSION + _encode(item)
+    writes[_key(subject, item)] = item if isinstance(item, Action) else _value(item)
 
 
 def drop(writes: Writes, subject: SubjectKey, item: Fact | Action | Remembered) -> None:
     """Forget what was kept of one event."""
-    writes[_encode((_KINDS[type(item)], subject[0], subject[1], item.source, item.id))] = None
+    writes[_key(subject, item)] = None
 
 
 def encoded(writes: Writes) -> list[tuple[bytes, bytes | None]]:
@@ -95,7 +98,7 @@ def _written(action: Action) -> bytes:
     try:
         return _value(action)
     except Exception as error:
-        raise EventFailed((action.row.kafka_topic, action.row.kafka_offset)) from error
+        raise EventFailed(action.where) from error
 
 
 def save_alert(writes: Writes, alert: Alert) -> None:
