@@ -30,15 +30,29 @@ def _no_pulses(_: str) -> None:
 
 
 def _uneven(seed: str) -> None:
-    from stepwatch.agents import feeder
+    from stepwatch.agents import feeder, whole
 
     rng = random.Random(int(seed))
     getmany = feeder.AIOKafkaConsumer.getmany
 
     async def some(self: Any, *tps: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
-        return await getmany(self, *tps, timeout_ms=timeout_ms, max_records=rng.choice([1, 7, 50, max_records]))
+        if max_records != 1:
+            max_records = rng.choice([1, 7, 50, max_records])
+        return await getmany(self, *tps, timeout_ms=timeout_ms, max_records=max_records)
 
     feeder.AIOKafkaConsumer.getmany = some
+
+    class SomeWhole(whole.Whole):
+        """With the native core one item is a chunk, which is cut by chance when it was fetched."""
+
+        def __init__(self, records_max: int) -> None:
+            self._most = records_max
+
+        @property
+        def records_max(self) -> int:
+            return rng.choice([1, 7, 50, self._most])
+
+    whole.Whole = SomeWhole  # type: ignore[misc]
     # For whole stretches one input goes first, so that it runs hours ahead of the other.
     order = {"favourite": 0, "left": 0}
 
@@ -57,6 +71,7 @@ def _next_version(_: str) -> None:
 
     state.STATE_VERSION += 1
     state.STATE_VERSIONS = (*state.STATE_VERSIONS, state.STATE_VERSION)
+    state._VERSION = bytes((state.STATE_VERSION,))
 
 
 ODDITIES: dict[str, Callable[[str], None]] = {

@@ -96,9 +96,12 @@ def records_of(items: Sequence[Any]) -> Iterable[Any]:
 
 
 def batch_of(items: Sequence[Any]) -> Sequence[Any]:
-    """The records of what a consumer handed on: of a chunk, its own."""
-    chunk: Sequence[Any] = items[0]
-    return chunk if is_chunk(chunk) else items
+    """The records of what a consumer handed on: of a chunk, of which one is to be asked for at a time, its own."""
+    if not is_chunk(items[0]):
+        return items
+    chunk: Sequence[Any]
+    (chunk,) = items
+    return chunk
 
 
 def _partition_records(
