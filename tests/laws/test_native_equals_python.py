@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from stepwatch.schemas.keys import partition_of, subject_key
 from stepwatch.schemas.times import SECOND_US, format_time
 from stepwatch.streams.correlator import Correlator
+from stepwatch.streams.decode import canonical_text
 from stepwatch.streams.effects import Effects
 from stepwatch.streams.rows import plain_rest
 from stepwatch.streams.sets import PolicySets, build_set
@@ -306,6 +307,24 @@ def said(effects: Effects) -> list[Any]:
     rows = Counter(effects.audit_rows())
     state = [entry for entry in effects.state if not entry[0].startswith(b"\0position|")]
     return [rows, effects.evidence, effects.alerts, effects.dead_letters, effects.moves, state, counts]
+
+
+@LAW
+@given(text=clean_event() | any_event() | broken_event())
+def test_an_event_put_in_order_natively_is_byte_for_byte_what_python_writes(text: bytes) -> None:
+    written = native.canonical(text)
+    event(f"natively: {written is not None}")
+    if written is not None:
+        assert written == canonical_text(text)
+
+
+def test_ordinary_events_are_put_in_order_natively() -> None:
+    """The law would hold for a core that leaves all to Python."""
+    for made in (
+        an_event("action.performed", "a-1", subject="zoë", action="x", token={"auth_time": 1795511000, "amr": ["otp"]}),
+        an_event("stepup.verified", "v-1", subject="al", client={"ip": "::1", "country": None}, arrival="soon"),
+    ):
+        assert native.canonical(raw(made)) == canonical_text(raw(made))
 
 
 def test_most_ordinary_actions_are_read_natively() -> None:

@@ -18,10 +18,13 @@ from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.producer import AIOKafkaProducer
 from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.protocol.produce import ProduceRequest
 from faust.app.base import BootStrategy
 from mode import Service, Worker
 from mode.supervisors import CrashingSupervisor
 
+from stepwatch.agents import transaction
+from stepwatch.agents.produce import FlatProduceRequest
 from stepwatch.streams import limits
 
 
@@ -30,6 +33,20 @@ def test_the_wait_between_two_transactions_is_the_module_constant_that_we_set() 
     assert sender.BACKOFF_OVERRIDE == 0.002
     assert "return BACKOFF_OVERRIDE" in inspect.getsource(sender.AddPartitionsToTxnHandler)
     assert limits.PRODUCE_BYTES_MAX < 1_000_000
+
+
+@pytest.mark.parametrize(("version", "transactional_id"), [(2, None), (3, "t-0"), (5, "t-0"), (7, "t-0"), (7, None)])
+def test_a_request_written_in_one_piece_is_byte_for_byte_aiokafkas(version: int, transactional_id: str | None) -> None:
+    assert transaction.aiokafka.producer.sender.ProduceRequest is FlatProduceRequest
+    topics = [("t.audit", [(0, b"batch"), (3, b"")]), ("t.zoë", [(1, b"another")]), ("t.state", [])]
+    theirs, ours = (
+        kind(transactional_id, -1, 40_000, topics).prepare({0: (0, version)})
+        for kind in (ProduceRequest, FlatProduceRequest)
+    )
+    assert ours.encode() == theirs.encode()
+    header, its_header = (one.build_request_header(7, "us").encode() for one in (ours, theirs))
+    assert header == its_header
+    assert ours.RESPONSE_TYPE is theirs.RESPONSE_TYPE
 
 
 def test_an_empty_batch_takes_one_record_of_any_size_and_a_full_one_says_none() -> None:

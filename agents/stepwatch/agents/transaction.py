@@ -18,6 +18,7 @@ from aiokafka.errors import (
 
 from stepwatch.agents.clients import close_client, in_words, open_client
 from stepwatch.agents.errors import RoleError, TransactionFailed
+from stepwatch.agents.produce import FlatProduceRequest
 from stepwatch.agents.refusals import NO_RIGHT
 from stepwatch.agents.settings import Settings
 from stepwatch.schemas.topics import Topics
@@ -27,6 +28,7 @@ from stepwatch.streams.native import is_built, native
 # The second transaction in a row meets "concurrent transactions" while the broker still writes the markers of
 # the first; waiting 20 ms there costs a tenth of the throughput. tests/shell holds this private name.
 aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
+aiokafka.producer.sender.ProduceRequest = FlatProduceRequest
 
 Keyed = Sequence[tuple[bytes | None, bytes | None]]
 

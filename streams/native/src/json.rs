@@ -11,6 +11,16 @@ pub const EVENT_DEPTH_MAX: u32 = 16;
 /// The libraries of Python disagree about numbers that 64 bits do not hold; these have fewer characters.
 const NUMBER_CHARS_MAX: usize = 18;
 
+/// What stands next: a string, an object and an array are still to be read.
+pub enum Value<'a> {
+    Object,
+    Array,
+    String,
+    /// `true`, `false` or `null`.
+    Word(&'a [u8]),
+    Number(&'a [u8]),
+}
+
 /// Reads one text from its beginning to its end.
 pub struct Scanner<'a> {
     text: &'a [u8],
@@ -80,17 +90,44 @@ impl<'a> Scanner<'a> {
         self.word(b"null").map(|()| true)
     }
 
+    /// Read the value that stands next as far as `Value` says.
+    pub fn next(&mut self) -> Option<Value<'a>> {
+        let start = self.peek().map(|_| self.at)?;
+        match self.text[start] {
+            b'"' => return Some(Value::String),
+            b'{' => return Some(Value::Object),
+            b'[' => return Some(Value::Array),
+            b't' => self.word(b"true")?,
+            b'f' => self.word(b"false")?,
+            b'n' => self.word(b"null")?,
+            _ => return self.number().map(Value::Number),
+        }
+        Some(Value::Word(&self.text[start..self.at]))
+    }
+
     /// Read any value, and keep nothing of it.
     pub fn skip(&mut self) -> Option<()> {
-        match self.peek()? {
-            b'"' => self.skip_string(),
-            b'{' => self.object(|scanner, _| scanner.skip()).map(drop),
-            b'[' => self.array(),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            _ => self.number(),
+        match self.next()? {
+            Value::String => self.skip_string(),
+            Value::Object => self.object(|scanner, _| scanner.skip()).map(drop),
+            Value::Array => self.array(Self::skip),
+            Value::Word(_) | Value::Number(_) => Some(()),
         }
+    }
+
+    /// Read an array, calling `item` to read each of its values.
+    pub fn array(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.open(b'[')?;
+        if self.peek()? != b']' {
+            loop {
+                item(self)?;
+                if self.peek()? != b',' {
+                    break;
+                }
+                self.at += 1;
+            }
+        }
+        self.expect(b']')
     }
 
     /// Nothing but space is left.
@@ -128,26 +165,12 @@ impl<'a> Scanner<'a> {
         (self.opened <= EVENT_DEPTH_MAX).then_some(())
     }
 
-    fn array(&mut self) -> Option<()> {
-        self.open(b'[')?;
-        if self.peek()? != b']' {
-            loop {
-                self.skip()?;
-                if self.peek()? != b',' {
-                    break;
-                }
-                self.at += 1;
-            }
-        }
-        self.expect(b']')
-    }
-
     fn word(&mut self, word: &[u8]) -> Option<()> {
         self.text[self.at..].starts_with(word).then(|| self.at += word.len())
     }
 
     /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?`: a power of ten behind it may lead anywhere, so it is no number here.
-    fn number(&mut self) -> Option<()> {
+    fn number(&mut self) -> Option<&'a [u8]> {
         let bytes = &self.text[self.at..];
         let mut length = usize::from(bytes[0] == b'-');
         let digits = digits(&bytes[length..])?;
@@ -163,7 +186,7 @@ impl<'a> Scanner<'a> {
             return None;
         }
         self.at += length;
-        Some(())
+        Some(&bytes[..length])
     }
 }
 

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+mod canonical;
 mod chunk;
 mod event;
 mod json;
@@ -28,6 +29,8 @@ mod _native {
 
     #[pymodule_export]
     use actions::PlainActions;
+    #[pymodule_export]
+    use canonical::canonical;
     #[pymodule_export]
     use chunk::{Chunk, Record, read_chunks};
     #[pymodule_export]

@@ -86,6 +86,13 @@ def read_chunks(
             offset. Nothing of the answer is returned then.
     """
 
+def canonical(value: bytes) -> bytes | None:
+    """An event as `decode.canonical_text` writes it, byte for byte; None: that has to.
+
+    That is where a string is escaped, a number is a fraction, `-0` or long, something nests deep, or the value is no
+    JSON object.
+    """
+
 @final
 class EncodedBatch:
     """Records as they go into a record batch of version 2, uncompressed, without its header."""

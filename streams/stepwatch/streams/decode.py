@@ -29,6 +29,7 @@ from stepwatch.schemas.compiled import (
 )
 from stepwatch.schemas.times import SECOND_US, parse_time
 from stepwatch.streams.limits import AHEAD_MAX_US, EVENT_BYTES_MAX, EVENT_DEPTH_MAX
+from stepwatch.streams.native import native
 
 ACTION = "action"
 AUTHENTICATION = "authentication"
@@ -42,6 +43,8 @@ _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 """Type -> (family, required fields of `data`); heartbeats are few and read slowly."""
 _BIG = 2**63
 """Numbers beyond 64 bits are left to the slow decoder: the libraries disagree about them."""
+_canonical = native.canonical if native is not None else lambda _: None
+"""What is right at first sight is put in order natively; None: `canonical_text` has to."""
 _tenants: dict[str | None, str] = {None: "default", "": "default"}
 _TENANTS_MAX = 65_536
 
@@ -347,16 +350,21 @@ def _judge_data(event: dict[str, Any], kind: str, time_us: int, data: dict[str, 
 
 def body_hash(value: bytes) -> int:
     """64 bits that tell two bodies of one event apart, whatever their spaces and the order of their keys."""
+    canonical = _canonical(value) or canonical_text(value)
+    return int.from_bytes(hashlib.blake2b(canonical, digest_size=8).digest())
+
+
+def canonical_text(value: bytes) -> bytes:
+    """An event so that bodies that say the same are the same bytes: keys in order, no spaces, without its arrival."""
     try:
         event = decode_json(value)
         event.pop("arrival", None)
-        canonical = encode_sorted(event)
+        return encode_sorted(event)
     except (msgspec.MsgspecError, OverflowError):
         # Numbers that 64 bits do not hold: compare them as they are written.
         event = json.loads(value, parse_int=repr, parse_float=repr)
         event.pop("arrival", None)
-        canonical = json.dumps(event, sort_keys=True).encode()
-    return int.from_bytes(hashlib.blake2b(canonical, digest_size=8).digest())
+        return json.dumps(event, sort_keys=True).encode()
 
 
 def tie_hash(value: bytes) -> str:
