@@ -12,7 +12,24 @@ from hypothesis import strategies as st
 
 from stepwatch.sources import ADAPTERS
 from tests.sources.reading import lines_of, read, shared
-from tests.sources.rows import aws, enrolment, in_session, okta, sign_in, user
+from tests.sources.rows import (
+    aws,
+    duo,
+    duo_activity,
+    duo_admin,
+    enrolment,
+    entra_audit,
+    entra_sign_in,
+    entra_step,
+    entra_target,
+    github,
+    in_session,
+    keycloak,
+    keycloak_admin,
+    okta,
+    sign_in,
+    user,
+)
 
 ODD: list[Any] = [
     None,
@@ -32,7 +49,7 @@ ODD: list[Any] = [
     "é\u0000",
 ]
 ODD += ["2026-03-02T09:00:00Z", 1772452800000, ["a", 1], [{"id": 1}], 10**30, "true", "Success", "Yes"]
-OWN = {
+OWN: dict[str, list[Any]] = {
     "okta": [
         okta(
             "user.authentication.auth_via_mfa",
@@ -68,6 +85,66 @@ OWN = {
         sign_in("UserAuthentication", "Success", more={"CredentialType": "PASSWORD,TOTP"}),
         {"Records": [aws("s3", "GetObject", resources=[{"ARN": "a"}])]},
         {"CloudTrailEvent": json.dumps(aws("kms", "Decrypt")), "EventTime": "2022-02-08 09:23:37+11:00"},
+    ],
+    "keycloak": [
+        keycloak("LOGIN", {"credential_type": "webauthn", "public_key_credential_id": "AbC"}),
+        keycloak("LOGIN_ERROR", {"credential_type": "otp"}, error="invalid_user_credentials"),
+        keycloak("REMOVE_CREDENTIAL", {"credential_type": "otp", "credential_id": "c-9"}),
+        keycloak("IMPERSONATE", {"impersonator": "boss"}),
+        [keycloak_admin("ACTION", "USER", "users/7/logout"), keycloak_admin("ACTION", "USER", "users/7/credentials/9")],
+        keycloak_admin("UPDATE", "REALM", "events/config", error="access_denied"),
+        {
+            "timestamp": "2026-03-02T09:00:00.123456789+01:00",
+            "sequence": 7,
+            "message": 'type="LOGOUT", realmId="a", userId="u", sessionId="s", ipAddress="203.0.113.7", x="y \\"z"',
+        },
+        {"log": "2026-03-02 09:00:00,123 INFO type=LOGIN, userId=u, ipAddress=::1, n='a b'", "time": "..."},
+        {"@timestamp": "2026-03-02T09:00:00Z", "message": json.dumps(keycloak("VERIFY_EMAIL", time=None))},
+    ],
+    "entra": [
+        entra_sign_in(entra_step("Password"), entra_step("Text message", "MFA completed in Azure AD"), time="x"),
+        entra_sign_in(entra_step("Previously satisfied"), entra_step("FIDO2", "", False), code=500121, said="fraud"),
+        {
+            "category": "SignInLogs",
+            "resultType": "50076",
+            "time": "1/2/2026 12:00:00 PM",
+            "properties": entra_sign_in(
+                riskLevelDuringSignIn="high", appliedConditionalAccessPolicies=[{"result": "x"}]
+            ),
+        },
+        {"value": [entra_sign_in(userId="", servicePrincipalId="sp", signInEventTypes=["servicePrincipal"])]},
+        {
+            "Category": "SignInLogs",
+            "TimeGenerated": "2026-03-02T09:00:00.1234567Z",
+            "UserId": "7f-rosa",
+            "Status": '{"errorCode":0,"additionalDetails":"MFA completed in Azure AD"}',
+            "MfaDetail": '{"authMethod":"OneWaySMS"}',
+            "AuthenticationDetails": '[{"authenticationMethod":"Password","succeeded":true}]',
+        },
+        {"records": [entra_audit("Update user", entra_target("User", "b", "StrongAuthenticationMethod"))]},
+        entra_audit("Add member to role request approved (PIM activation)", entra_target("User", "b"), time=0),
+        entra_audit("Frobnicate directory", entra_target("Directory", "t"), initiatedBy={"app": {"appId": "a"}}),
+    ],
+    "github": [
+        github("org.update_member", permission="admin", user="bob"),
+        github("repo.access", visibility="public", repo="corp/a", data={"team": "corp/t", "actor_session": 9}),
+        github("user.two_factor_challenge_success", user="rosa"),
+        github("user.logout", data={"actor_session": 9}),
+        github("personal_access_token.access_granted", user="bob"),
+        github("api.request", status_code=403),
+        {"message": f"<190>Mar 2 09:00:00 ghes github_audit: {json.dumps(github('hook.create', hook_id=[7]))}"},
+    ],
+    "duo": [
+        duo("duo_push", "user_approved"),
+        duo("Duo Push", "", "SUCCESS", user=None, event_type=None, username="rosa", ip="203.0.113.7:4711"),
+        duo("passcode", "invalid_passcode", "denied"),
+        duo("not_available", None, event_type="enrollment"),
+        duo_admin("admin_login", {"factor": "push", "primary_auth_method": "Password", "ip_address": "203.0.113.7"}),
+        duo_admin("admin_2fa_error", {"error": "Incorrect passcode."}),
+        duo_admin("user_update", {"status": "Bypass"}),
+        duo_activity("phone_delete", {"name": "+1 555 0100", "key": "DP1", "details": '{"number": "1"}'}),
+        {"service": "authentication", "message": duo("phone_call", "no_response", "denied")},
+        {"stat": "OK", "response": {"authlogs": [duo("bypass_code", "valid_passcode")]}},
     ],
 }
 
@@ -112,7 +189,17 @@ def test_a_row_may_be_cut_off_anywhere(adapter: str) -> None:
             assert read(adapter, line[:end])
 
 
-@pytest.mark.parametrize(("adapter", "folder"), [("okta", "okta"), ("cloudtrail", "aws_cloudtrail")])
+@pytest.mark.parametrize(
+    ("adapter", "folder"),
+    [
+        ("okta", "okta"),
+        ("cloudtrail", "aws_cloudtrail"),
+        ("entra", "entra_id"),
+        ("github", "github"),
+        ("duo", "duo"),
+        ("keycloak", "keycloak"),
+    ],
+)
 def test_real_rows_may_be_broken_at_random(adapter: str, folder: str) -> None:
     chance = random.Random(7)
     for path in sorted(shared("data", folder).glob("*.jsonl")):

@@ -196,6 +196,10 @@ def test_all_envelopes_hold_the_same_record() -> None:
     assert read("cloudtrail", {"Events": [{"CloudTrailEvent": text}]}) == [expected]
     assert read("cloudtrail", {"messageType": "DATA_MESSAGE", "logEvents": [{"message": text}]}) == [expected]
     assert one("cloudtrail", {key.lower(): value for key, value in record.items()}) == expected
+    assert one("cloudtrail", {"@timestamp": "2026-03-02T09:01:00Z", "message": text}) == expected
+    assert one("cloudtrail", {"@timestamp": "2026-03-02T09:01:00Z", "@message": text}) == expected
+    assert read("cloudtrail", {"message": json.dumps({"Records": [record, record]}), "tags": []}) == [expected] * 2
+    assert read("cloudtrail", [{"detail": record}]) == [expected]
     shipped = {"@timestamp": "2026-03-02T09:00:00.000Z"} | {k: v for k, v in record.items() if k != "eventTime"}
     assert one("cloudtrail", shipped) == expected
 

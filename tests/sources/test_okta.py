@@ -157,6 +157,18 @@ def test_a_bypass_is_no_proof() -> None:
     assert isinstance(one("okta", okta("user.mfa.attempt_bypass", "FAILURE")), Skip)
 
 
+def test_a_temporary_access_code_stands_in_for_a_factor_and_is_none() -> None:
+    for used in ({"target": [enrolment("Temporary Access Code")]}, {"debug": {"factor": "TEMPORARY_ACCESS_CODE"}}):
+        event = one("okta", okta(VIA_MFA, **used))
+        assert event["type"] == "stepwatch.stepup.bypassed"
+        assert "amr" not in event["data"]
+
+
+def test_the_older_row_of_okta_verify_is_a_proof_too() -> None:
+    event = one("okta", okta("user.mfa.okta_verify", debug={"factor": "OKTA_VERIFY_PUSH"}))
+    assert (event["type"], event["data"]["amr"]) == ("stepwatch.stepup.verified", ["swk"])
+
+
 @pytest.mark.parametrize("step", ["auth_via_IDP", "auth_via_AD_agent", "auth_via_radius", "slo"])
 def test_a_step_of_a_login_is_no_second_login(step: str) -> None:
     assert one("okta", okta(f"user.authentication.{step}")).field == "type"
@@ -168,6 +180,27 @@ def test_a_session_end_revokes_the_session_that_it_names_and_never_all() -> None
     assert event["data"]["session"] == "102s"
     nowhere = okta("user.session.end", authenticationContext={"externalSessionId": "unknown"})
     assert one("okta", nowhere).field == "session"
+
+
+def test_a_session_ended_by_okta_or_an_administrator_is_that_of_the_user_whom_the_row_names() -> None:
+    system = {"id": "okta.system", "type": "SystemPrincipal", "alternateId": "system@okta.com"}
+    for parts in ({"actor": system}, {}):
+        event = one("okta", okta("user.session.end", target=[user("00u9bob")], **parts))
+        assert (event["type"], event["subject"]) == ("stepwatch.session.revoked", "00u9bob")
+        assert event["data"] == {"session": "102s", "root_session": "102root"}
+    assert one("okta", okta("user.session.end", actor=system)).field == "subject"
+
+
+def test_an_approver_grants_what_the_user_whom_the_row_names_asked_for() -> None:
+    target = [{"type": "AppInstance", "id": "0oa1"}, user("00u9bob")]
+    action, approval = read("okta", okta("app.access_request.approver.approve", target=target))
+    assert (action["subject"], action["data"]["action"]) == ("00u5rosa", "idp.access_request.approve")
+    assert (approval["type"], approval["subject"]) == ("stepwatch.approval.granted", "00u9bob")
+    assert approval["data"] == {"approver": "00u5rosa"}
+    assert len(read("okta", okta("app.access_request.approver.approve", "FAILURE", target=target))) == 1
+    assert len(read("okta", okta("app.access_request.approver.approve"))) == 1
+    refused = one("okta", okta("app.access_request.approver.deny", target=target))
+    assert refused["data"]["action"] == "idp.access_request.refuse"
 
 
 def test_clearing_a_users_sessions_is_a_deed_and_revokes_all_of_them() -> None:
@@ -218,10 +251,32 @@ def test_an_event_type_that_no_table_has_gets_a_name_of_its_own() -> None:
     assert event["data"]["resource"] == {"type": "pam_secret", "id": "s1", "sensitivity": "moderate"}
 
 
-@pytest.mark.parametrize("kind", ["system.email.new_device_notification.sent_message", "security.threat.detected"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("system.email.new_device_notification.sent_message", "security.threat.detected", "user.account.lock"),
+        *("policy.entity_risk.evaluate", "user.session.context.change", "access.request.expire"),
+    ],
+)
 def test_a_notice_is_no_deed(kind: str) -> None:
     assert one("okta", okta(kind)).field == "type"
     assert one("okta", okta("application.integration.rate_limit_exceeded")).field == "type"
+
+
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [
+        ("security.threat.configuration.update", "idp.threat_detection.update"),
+        ("system.email.template.update", "idp.email_template.update"),
+        ("iam.role.permissions.add", "idp.role.update"),
+        ("workflows.user.role.user.add", "idp.role.grant"),
+        ("user.authentication.universal_logout", "idp.session.revoke"),
+    ],
+)
+def test_what_is_set_in_a_family_of_notices_is_a_deed(kind: str, action: str) -> None:
+    event = one("okta", okta(kind, target=[user("00u9bob")]))
+    assert event["data"]["action"] == action
+    assert event["data"]["resource"]["sensitivity"] != LOW
 
 
 @pytest.mark.parametrize("actor", [None, {}, {"id": "unknown", "alternateId": "unknown", "type": "User"}, "x", [1]])
@@ -292,7 +347,8 @@ def test_all_envelopes_hold_the_same_row() -> None:
     expected = one("okta", row)
     assert one("okta", {"version": "0", "detail-type": "SystemLog", "detail": row}) == expected
     assert read("okta", {"eventType": "com.okta.event_hook", "data": {"events": [row, row]}}) == [expected] * 2
-    assert read("okta", [row]) == [expected]
+    assert read("okta", [row, {"detail": row}, 7]) == [expected, expected, Skip("not a JSON object", "json")]
+    assert one("okta", {"time": 1772442000, "source": "okta", "event": row}) == expected
     lowered = {key.lower(): value for key, value in row.items()}
     assert one("okta", lowered) == expected
     assert read("okta", []) == [Skip("an envelope without a record", "json")]

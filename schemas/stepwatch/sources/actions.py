@@ -8,6 +8,8 @@ product, so that one policy covers them all.
 - `iam`: rights and keys in a cloud: `iam.policy.attach`, `iam.access_key.create`, `iam.role.assume`
 - `kms`, `secrets`: key material and secrets: `kms.key.delete`, `secrets.secret.read`
 - `audit`: the logs that would show it: `audit.log.stop`
+- `code`: repositories, what protects them and what is built from them: `code.repository.delete`,
+  `code.branch_protection.override`, `code.runner.create`
 - `storage`, `compute`, `network`, `database`: the resources: `storage.snapshot.share`,
   `compute.instance.login`
 - what no table names keeps its product's words: `ec2.traffic_mirror_session.create`

@@ -41,6 +41,7 @@ _OKTA_AUTHENTICATORS = (
 _OKTA_CONTEXT = "Okta System Log API, authenticationContext.credentialType"
 _AWS_SIGN_IN = "AWS CloudTrail User Guide, AWS Management Console sign-in events; IAM User Guide, MFA device ARNs"
 _AWS_IDENTITY_CENTER = "AWS IAM Identity Center User Guide, Understanding IAM Identity Center sign-in events"
+_KEYCLOAK = "Keycloak, types of stored credentials (CredentialModel), event detail credential_type"
 
 
 def _words(source: str, table: dict[str, tuple[str, ...]], key: bool = False) -> dict[str, Word]:
@@ -146,7 +147,143 @@ AWS: Final[dict[str, Word]] = {
         },
     ),
 }
-TABLE: Final[dict[str, dict[str, Word]]] = {"okta": OKTA, "aws": AWS}
+_ENTRA_STEPS = (
+    "Microsoft Graph, authenticationDetail.authenticationMethod; Microsoft Entra sign-in logs, MFA event details"
+)
+_ENTRA_RESULTS = "Microsoft Entra, Sign-in event details for multifactor authentication, authenticationStepResultDetail"
+_ENTRA_MFA_DETAIL = "Microsoft Graph, mfaDetail.authMethod; StrongAuthenticationMethod types"
+ENTRA: Final[dict[str, Word]] = {
+    # Windows Hello and platform credentials keep their key in the TPM or the secure enclave; a passkey that is
+    # synced leaves the device.
+    **_words(
+        _ENTRA_STEPS,
+        {
+            "password": ("pwd",),
+            "fido": ("hwk",),
+            "fido2": ("hwk",),
+            "fido2 security key": ("hwk",),
+            "passkey": ("hwk",),
+            "passkey device bound": ("hwk",),
+            "passkey synced": ("swk",),
+            "windows hello for business": ("hwk",),
+            "windows hello": ("hwk",),
+            "platform credential": ("hwk",),
+            "platform credential for macos": ("hwk",),
+            # A certificate is a key proved to be there; whether it lies in a smart card is not said.
+            "x 509 certificate": ("pop",),
+            "certificate": ("pop",),
+            # The app answers a push, and a sign-in by phone, by signing with a key of its own.
+            "mobile app notification": ("swk",),
+            "microsoft authenticator": ("swk",),
+            "microsoft authenticator app": ("swk",),
+            "authenticator app": ("swk",),
+            "microsoft authenticator passwordless": ("swk",),
+            "passwordless phone sign in": ("swk",),
+            "phone sign in": ("swk",),
+            "oath verification code": ("otp",),
+            "mobile app verification code": ("otp",),
+            "software oath token": ("otp",),
+            "hardware oath token": ("otp",),
+            "oath hardware token": ("otp",),
+            "text message": ("sms",),
+            "sms": ("sms",),
+            "sms sign in": ("sms",),
+            "voice": ("tel",),
+            "phone call": ("tel",),
+            "phone call approval authentication phone": ("tel",),
+            "phone call approval office phone": ("tel",),
+            "phone call approval alternate phone": ("tel",),
+            "seamless sso": ("wia",),
+            "integrated windows authentication": ("wia",),
+            "email one time passcode": (),
+            "email otp": (),
+            "temporary access pass": (),
+            "external authentication method": (),
+            "federated": (),
+        },
+    ),
+    **_words(
+        _ENTRA_MFA_DETAIL,
+        {
+            "phoneappnotification": ("swk",),
+            "phoneappotp": ("otp",),
+            "onewaysms": ("sms",),
+            "twowayvoicemobile": ("tel",),
+            "twowayvoiceoffice": ("tel",),
+            "twowayvoicealternatemobile": ("tel",),
+        },
+    ),
+    # What the product says of a step that ended: by these words, several factors were proved.
+    **_words(
+        _ENTRA_RESULTS,
+        {
+            "mfa completed in azure ad": ("mfa",),
+            "mfa completed in the cloud": ("mfa",),
+            "mfa completed in microsoft entra id": ("mfa",),
+            "mfa successfully completed": ("mfa",),
+        },
+    ),
+}
+KEYCLOAK: Final[dict[str, Word]] = {
+    **_words(_KEYCLOAK, {"webauthn": ("hwk",), "webauthn passwordless": ("hwk",)}, key=True),
+    **_words(
+        _KEYCLOAK,
+        {
+            "password": ("pwd",),
+            "otp": ("otp",),
+            "totp": ("otp",),
+            "hotp": ("otp",),
+            "recovery authn codes": (),
+            "kerberos": (),
+            "secret": (),
+        },
+    ),
+}
+_DUO_FACTORS = "Duo Admin API, Authentication Logs, factor"
+_DUO_ADMIN = "Duo Admin API, Administrator and Offline Enrollment Logs, factor in description"
+DUO: Final[dict[str, Word]] = {
+    # Duo Mobile answers a push by signing with a key of the app.
+    **_words(_DUO_FACTORS, {"duo push": ("swk",), "verified duo push": ("swk",)}),
+    **_words(
+        _DUO_FACTORS,
+        {
+            "phone call": ("tel",),
+            "sms passcode": ("sms",),
+            "passcode": ("otp",),
+            "duo mobile passcode": ("otp",),
+            "duo mobile passcode hotp": ("otp",),
+            "duo mobile passcode totp": ("otp",),
+            "hardware token": ("otp",),
+            "digipass go 7 token": ("otp",),
+            "yubikey code": ("otp",),
+            "yubikey passcode": ("otp",),
+            "u2f token": ("hwk",),
+            "webauthn credential": ("hwk",),
+            "webauthn security key": ("hwk",),
+            "webauthn chrome touch id": ("hwk",),
+            # No factors: what let somebody through without one, or only asked for codes.
+            "bypass code": (),
+            "remembered device": (),
+            "trusted network": (),
+            "sms refresh": (),
+            "not available": (),
+        },
+    ),
+    **_words(
+        _DUO_ADMIN,
+        {
+            "push": ("swk",),
+            "phone": ("tel",),
+            "sms": ("sms",),
+            "hardtoken": ("otp",),
+            "yubikey aes": ("otp",),
+            "duo otp": ("otp",),
+            "webauthn": ("hwk",),
+            "security key": ("hwk",),
+        },
+    ),
+}
+TABLE: Final[dict[str, dict[str, Word]]] = {"okta": OKTA, "aws": AWS, "entra": ENTRA, "keycloak": KEYCLOAK, "duo": DUO}
 
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 

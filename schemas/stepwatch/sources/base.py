@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple, Protocol
@@ -57,6 +57,15 @@ NO_TIME: Final = Skip("no readable time", "time")
 NOBODY: Final = Skip("nobody is named", "subject")
 SYSTEM: Final = Skip("the product itself acts, no person", "subject")
 MACHINE: Final = Skip("a machine cannot prove who a person is", "subject")
+NOTICE: Final = Skip("a notice of the product, no deed", "type")
+LOGIN_STEP: Final = Skip("a step of a login, which has its own row", "type")
+SECOND_ROW: Final = Skip("the end of a deed that has its own row", "type")
+FAILED_LOGIN: Final = Skip("a failed login proves nothing and is no step-up", "outcome")
+NO_OUTCOME: Final = Skip("does not say how it ended, or not as it would count", "outcome")
+NO_SESSION: Final = Skip("names no session: as a revocation it would void every proof", "session")
+
+THEIRS_NOT_SAID: Final[dict[str, Any]] = {"session": "", "root_session": "", "client": {}}
+"""For an event about somebody else than the actor: the actor's session and machine are not theirs."""
 
 
 class Adapter(Protocol):
@@ -153,6 +162,11 @@ def read_time(value: Any) -> int | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_epoch(value)
     return None
+
+
+def first_time(values: Iterable[Any]) -> int | None:
+    """The first of several times that is said; one that is there but unreadable is not replaced by another."""
+    return read_time(next((value for value in values if value is not None and value != ""), None))
 
 
 def _read_loosely(value: str) -> int | None:

@@ -1,8 +1,8 @@
 """AWS CloudTrail.
 
 Read are single records, `{"Records": [...]}` files, EventBridge events (`detail`), LookupEvents
-(`CloudTrailEvent`, a JSON text), CloudWatch Logs subscriptions (`logEvents`), and records that came through
-Logstash (`@timestamp`).
+(`CloudTrailEvent`, a JSON text), CloudWatch Logs (subscriptions with `logEvents`, Insights with `@message`), and
+records that came through Logstash: as fields beside `@timestamp`, or as JSON text in `message`.
 
 - **id**: `eventID` and the step: `e1#login`, `e2#action-success`.
 - **subject, session**: `userIdentity`, by `cloudtrail_identity.py`.
@@ -56,6 +56,10 @@ _NAMES: Final = {
         *("responseElements", "serviceEventDetails", "sourceIPAddress", "userAgent", "userIdentity"),
     )
 }
+_TEXTS: Final = (("CloudTrailEvent", "EventTime"), ("message", "@timestamp"), ("@message", "@timestamp"))
+"""Members that hold a record as JSON text, each with the time beside it."""
+_DEPTH_MAX: Final = 4
+"""Envelopes in envelopes: a collector's message, with a file of records in it."""
 _STAMPS: Final = ("eventTime", "@timestamp", "at_sign_timestamp")
 
 _DIGEST: Final = Skip("a digest of log files, no record", "type")
@@ -92,9 +96,7 @@ class CloudTrail:
         raw = base.with_names(raw, _NAMES, "eventName")
         if (ruling := _ruled_out(raw)) is not None:
             return [ruling]
-        # A time that is there but unreadable is not replaced by another.
-        stamps = (*(raw.get(name) for name in _STAMPS), envelope_time)
-        time_us = base.read_time(next((stamp for stamp in stamps if stamp is not None and stamp != ""), None))
+        time_us = base.first_time((*(raw.get(name) for name in _STAMPS), envelope_time))
         if time_us is None:
             return [base.NO_TIME]
         caller = caller_of(raw)
@@ -103,22 +105,21 @@ class CloudTrail:
         return _events(Record(raw, caller, time_us, self.source, self.tenant))
 
 
-def _records(value: Any, envelope_time: Any = None) -> Iterator[tuple[Any, Any]]:
-    """The records in a line, whatever envelope it came in, each with the envelope's time."""
-    inner = _unwrapped(value)
+def _records(value: Any, envelope_time: Any = None, depth: int = 0) -> Iterator[tuple[Any, Any]]:
+    """The records in a line, whatever envelopes it came in, each with the envelope's time."""
+    inner = _unwrapped(value) if depth < _DEPTH_MAX else None
     if inner is None:
         yield value, envelope_time
         return
-    content, envelope_time = inner
+    content, said = inner
+    envelope_time = envelope_time if said is None else said
     if not isinstance(content, list):
-        yield content, envelope_time
+        yield from _records(content, envelope_time, depth + 1)
         return
     if not content:
         yield base.NO_RECORD, None
     for one in content:
-        # LookupEvents lists envelopes; nothing is wrapped deeper than that.
-        found = _unwrapped(one) if isinstance(one, dict) and "CloudTrailEvent" in one else None
-        yield found or (one, None)
+        yield from _records(one, envelope_time, depth + 1) if isinstance(one, dict) else [(one, None)]
 
 
 def _unwrapped(value: Any) -> tuple[Any, Any] | None:
@@ -130,13 +131,14 @@ def _unwrapped(value: Any) -> tuple[Any, Any] | None:
     for key in ("Records", "Events"):
         if isinstance(value.get(key), list):
             return value[key], None
-    if isinstance(record := value.get("CloudTrailEvent"), str):
-        return base.decode_line(record.encode("utf-8", "replace")), value.get("EventTime")
     if isinstance(value.get("detail"), dict):
         return value["detail"], value.get("time")
     if isinstance(messages := value.get("logEvents"), list):
         texts = [message if isinstance(message := at(one, "message"), str) else "" for one in messages]
         return [base.decode_line(one.encode("utf-8", "replace")) for one in texts], None
+    for key, stamp in _TEXTS:
+        if isinstance(text_of := value.get(key), str) and (key == "CloudTrailEvent" or text_of.lstrip()[:1] == "{"):
+            return base.decode_line(text_of.encode("utf-8", "replace")), value.get(stamp)
     return None
 
 

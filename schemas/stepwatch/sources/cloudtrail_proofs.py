@@ -10,10 +10,6 @@ from stepwatch.sources import amr, base
 from stepwatch.sources.base import Event, Skip, ident, text
 from stepwatch.sources.cloudtrail_record import Record
 
-_FAILED_LOGIN: Final = Skip("a failed login proves nothing and is no step-up", "outcome")
-_NO_OUTCOME: Final = Skip("does not say how it ended, or not as it would count", "outcome")
-_LOGIN_STEP: Final = Skip("a step of a login, which has its own row", "type")
-
 _CHANGES: Final = {
     "EnableMFADevice": "created",
     "DeactivateMFADevice": "revoked",
@@ -62,7 +58,7 @@ def _console_login(record: Record) -> Event | Skip:
         if ended and used == "yes":
             # The factor was in play and the login failed; whether by password or by code, AWS does not say.
             return record.event(t.STEPUP_FAILED, "failed", {})
-        return _FAILED_LOGIN if ended else _NO_OUTCOME
+        return base.FAILED_LOGIN if ended else base.NO_OUTCOME
     words: list[str] = []
     device = ""
     if used == "yes":
@@ -80,7 +76,7 @@ def _check_mfa(record: Record) -> Event | Skip:
     if ended == "success":
         word = amr.lookup("aws", text(record.more("MfaType")))
         return record.event(t.STEPUP_VERIFIED, "verified", data | {"amr": list(word.amr) if word else []})
-    return record.event(t.STEPUP_FAILED, "failed", data) if ended else _NO_OUTCOME
+    return record.event(t.STEPUP_FAILED, "failed", data) if ended else base.NO_OUTCOME
 
 
 def _identity_center(record: Record) -> Event | Skip:
@@ -91,15 +87,15 @@ def _identity_center(record: Record) -> Event | Skip:
     data: dict[str, Any] = {"challenge": ident(record.more("AuthWorkflowID"))}
     if record.call == "UserAuthentication":
         if ended != "success":
-            return _FAILED_LOGIN
+            return base.FAILED_LOGIN
         return record.event(t.SESSION_STARTED, "login", data | {"amr": words + ["mfa"] * (len(words) > 1)})
     if _FIRST_FACTORS.issuperset(kinds):
-        return _LOGIN_STEP
+        return base.LOGIN_STEP
     if record.call == "CredentialChallenge":
-        return record.event(t.STEPUP_CHALLENGED, "challenged", data) if ended == "success" else _NO_OUTCOME
+        return record.event(t.STEPUP_CHALLENGED, "challenged", data) if ended == "success" else base.NO_OUTCOME
     if ended == "success":
         return record.event(t.STEPUP_VERIFIED, "verified", data | {"amr": words})
-    return record.event(t.STEPUP_FAILED, "failed", data) if ended else _NO_OUTCOME
+    return record.event(t.STEPUP_FAILED, "failed", data) if ended else base.NO_OUTCOME
 
 
 def code_presented(record: Record) -> list[Event | Skip]:

@@ -1,7 +1,7 @@
 """Okta System Log.
 
-Read are single log objects, JSON arrays of them, EventBridge log streams (`detail`) and event hooks
-(`data.events`).
+Read are single log objects, JSON arrays of them, log streams (EventBridge's `detail`, Splunk's `event`) and
+event hooks (`data.events`).
 
 - **id**: `uuid` and the step, `u-13#verified`.
 - **subject**: `actor.id`, or `actor.alternateId` where that is `unknown`. A `SystemPrincipal` is Okta itself:
@@ -20,13 +20,15 @@ Read are single log objects, JSON arrays of them, EventBridge log streams (`deta
 |---|---|
 | `user.session.start` | `session.started`, `amr` only where the row names a factor; failed: no event |
 | `user.authentication.auth_via_mfa`, `.verify` | `stepup.verified`, `.failed`, `.denied`, `.challenged` |
+| the same by a temporary access code | `stepup.bypassed` |
 | `policy.evaluate_sign_on` | CHALLENGE asks: `stepup.required`. ALLOW ("previously satisfied") is no proof |
 | `system.push.send_factor_verify_push` and the like | `stepup.challenged` |
 | `user.mfa.okta_verify.deny_push` | `stepup.denied`; `..._upgrade_needed`: `stepup.failed` |
 | `user.mfa.attempt_bypass` | `stepup.bypassed` |
-| `user.session.end`, `.expire` | `session.revoked`, if it names the session |
+| `user.session.end`, `.expire` | `session.revoked`, if it names the session, of the user whom it names |
 | `user.session.clear` | the deed, and `session.revoked` of all sessions of the target |
 | `user.mfa.factor.*` | the deed, and `credential.changed` where the row names the enrolment |
+| `app.access_request.approver.approve` | the deed, and `approval.granted` for the user whom it names |
 | other `user.authentication.auth_via_*` | steps of a login: no event |
 | everything else | `action.performed`, by `okta_actions.py`; `user.authentication.sso` among them |
 
@@ -45,19 +47,13 @@ from stepwatch.sources import base
 from stepwatch.sources.actions import Deed, camel_words
 from stepwatch.sources.base import Event, Skip, at, ident, text
 from stepwatch.sources.okta_actions import ACTIONS, derive
-from stepwatch.sources.okta_row import THEIRS_NOT_SAID, Row
+from stepwatch.sources.okta_row import Row
 
 Found = list[Event | Skip]
 
 _NAMES: Final = {name.lower(): name for name in ("eventType", "authenticationContext", "debugContext")}
 
-_LOGIN_STEP: Final = Skip("a step of a login, which has its own row", "type")
-_NOTICE: Final = Skip("a notice of the product, no deed", "type")
-_SECOND_ROW: Final = Skip("the end of a deed that has its own row", "type")
-_FAILED_LOGIN: Final = Skip("a failed login proves nothing and is no step-up", "outcome")
-_NO_OUTCOME: Final = Skip("does not say how it ended, or not as it would count", "outcome")
 _NO_REQUEST: Final = Skip("the sign-on policy asked for nothing", "outcome")
-_NO_SESSION: Final = Skip("names no session: as a revocation it would void every proof", "session")
 
 _OUTCOMES: Final = {
     "SUCCESS": "success",
@@ -72,6 +68,10 @@ _OUTCOMES: Final = {
 _NOTICES: Final = (
     *("system.email.", "system.sms.", "system.voice.", "system.push.", "system.org.", "system.client."),
     *("system.operation.", "security.threat.", "security.attack.", "security.request.", "user.risk."),
+    # What Okta detected, and how its policies reacted.
+    *("security.session.", "security.events.", "security.breached_credential.", "user.session.context."),
+    *("policy.auth_reevaluate.", "policy.continuous_access.", "policy.entity_risk.", "user.account.lock"),
+    *("user.identity_verification", "access.request.expire", "app.access_request.expire"),
 )
 _STEPS: Final = tuple(f"user.authentication.{step}" for step in ("auth_via_", "authenticate", "slo"))
 _CHANGES: Final = {
@@ -132,11 +132,13 @@ class Okta:
 def _rows(value: Any) -> list[Any]:
     """The log objects in a line, whatever envelope it came in."""
     if isinstance(value, list):
-        return value or [base.NO_RECORD]
+        inner = [_rows(one) if isinstance(one, dict) else [one] for one in value]
+        return [row for rows in inner for row in rows] or [base.NO_RECORD]
     if isinstance(hooked := at(value, "data", "events"), list):
         return hooked or [base.NO_RECORD]
-    if isinstance(detail := at(value, "detail"), dict) and "eventType" not in value:
-        return [detail]
+    for name in ("detail", "event"):
+        if isinstance(inside := at(value, name), dict) and "eventType" not in value:
+            return [inside]
     return [value]
 
 
@@ -144,10 +146,10 @@ def _ruled_out(kind: str) -> Skip | None:
     if kind in _RULES or kind in ACTIONS:
         return None
     if kind.startswith(_NOTICES) or "rate_limit" in kind:
-        return _NOTICE
+        return base.NOTICE
     if kind.startswith(_STEPS):
-        return _LOGIN_STEP
-    return _SECOND_ROW if kind == "user.lifecycle.delete.completed" else None
+        return base.LOGIN_STEP
+    return base.SECOND_ROW if kind == "user.lifecycle.delete.completed" else None
 
 
 def _stepup(row: Row, kind: str, who: str | Skip, **data: Any) -> Found:
@@ -156,32 +158,39 @@ def _stepup(row: Row, kind: str, who: str | Skip, **data: Any) -> Found:
 
 def _login(row: Row) -> Found:
     if row.result != "SUCCESS":
-        return [_FAILED_LOGIN if row.result else _NO_OUTCOME]
+        return [base.FAILED_LOGIN if row.result else base.NO_OUTCOME]
     return [row.event(t.SESSION_STARTED, "login", row.person(), {"amr": row.factor()})]
 
 
 def _logout(row: Row) -> Found:
     if row.result not in ("SUCCESS", ""):
-        return [_NO_OUTCOME]
-    return [row.event(t.SESSION_REVOKED, "revoked", row.person(), {}) if row.session() else _NO_SESSION]
+        return [base.NO_OUTCOME]
+    if not row.session():
+        return [base.NO_SESSION]
+    # Ended by an administrator or by Okta, it is the session of the user whom the row names.
+    who = row.person()
+    owner = row.target_id("User") or who
+    return [row.event(t.SESSION_REVOKED, "revoked", owner, {} if owner == who else {"client": {}})]
 
 
 def _cleared(row: Row) -> Found:
     """An administrator ended all sessions of a user: here, no session named does mean all."""
     found = _action(row)
     if row.result == "SUCCESS" and (owner := row.target_id("User")):
-        found.append(row.event(t.SESSION_REVOKED, "revoked", owner, THEIRS_NOT_SAID))
+        found.append(row.event(t.SESSION_REVOKED, "revoked", owner, base.THEIRS_NOT_SAID))
     return found
 
 
 def _proof(row: Row) -> Found:
     who = row.person()
+    if row.result == "SUCCESS" and row.temporary_code():
+        return _stepup(row, t.STEPUP_BYPASSED, who)
     if row.result == "SUCCESS":
         return _stepup(row, t.STEPUP_VERIFIED, who, amr=row.factor(), credential=row.credential())
     if row.result == "CHALLENGE":
         return _stepup(row, t.STEPUP_CHALLENGED, who)
     if row.result not in ("FAILURE", "DENY"):
-        return [_NO_OUTCOME]
+        return [base.NO_OUTCOME]
     kind, failure = _how_it_failed(row)
     return _stepup(row, kind, who, failure=failure)
 
@@ -206,7 +215,7 @@ def _refused_by_the_app(row: Row) -> Found:
 
 
 def _bypassed(row: Row) -> Found:
-    return _stepup(row, t.STEPUP_BYPASSED, row.person()) if row.result == "SUCCESS" else [_NO_OUTCOME]
+    return _stepup(row, t.STEPUP_BYPASSED, row.person()) if row.result == "SUCCESS" else [base.NO_OUTCOME]
 
 
 def _required(row: Row) -> Found:
@@ -219,9 +228,19 @@ def _required(row: Row) -> Found:
 def _challenged(row: Row) -> Found:
     """A push, code or call was sent; where Okta itself is the actor, to the one user whom it names."""
     if row.result not in ("SUCCESS", ""):
-        return [_NO_OUTCOME]
+        return [base.NO_OUTCOME]
     who = row.person()
     return _stepup(row, t.STEPUP_CHALLENGED, (row.target_id("User") or who) if isinstance(who, Skip) else who)
+
+
+def _approved(row: Row) -> Found:
+    """An approver agreed that the user whom the row names gets into an application."""
+    found = _action(row)
+    approver = row.person()
+    if row.result == "SUCCESS" and isinstance(approver, str) and (owner := row.target_id("User")):
+        data = base.THEIRS_NOT_SAID | {"approver": approver}
+        found.append(row.event(t.APPROVAL_GRANTED, "approved", owner, data))
+    return found
 
 
 def _factor_change(row: Row) -> Found:
@@ -231,7 +250,7 @@ def _factor_change(row: Row) -> Found:
     owner = row.target_id("User") if row.targets("User") else actor
     if row.result == "SUCCESS" and credential and owner:
         data = {"credential": credential, "change": _CHANGES[row.kind]}
-        theirs = {} if owner == actor else THEIRS_NOT_SAID
+        theirs = {} if owner == actor else base.THEIRS_NOT_SAID
         found.append(row.event(t.CREDENTIAL_CHANGED, "credential", owner, theirs | data))
     return found
 
@@ -263,10 +282,12 @@ _RULES: Final[dict[str, Callable[[Row], Found]]] = {
     "user.session.clear": _cleared,
     "user.authentication.auth_via_mfa": _proof,
     "user.authentication.verify": _proof,
+    "user.mfa.okta_verify": _proof,
     "user.mfa.okta_verify.deny_push": _denied,
     "user.mfa.okta_verify.deny_push_upgrade_needed": _refused_by_the_app,
     "user.mfa.attempt_bypass": _bypassed,
     "policy.evaluate_sign_on": _required,
+    "app.access_request.approver.approve": _approved,
     "system.push.send_factor_verify_push": _challenged,
     "system.sms.send_factor_verify_message": _challenged,
     "system.email.send_factor_verify_message": _challenged,

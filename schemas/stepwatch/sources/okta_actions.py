@@ -21,6 +21,13 @@ iam.resourceset.bindings.delete | idp.role.revoke | resource_set | high | RESOUR
 iam.role.create | idp.role.create | role | high | ROLE CustomRole
 iam.role.update | idp.role.update | role | critical | ROLE CustomRole
 iam.role.delete | idp.role.delete | role | high | ROLE CustomRole
+iam.role.permissions.add iam.role.permissions.delete | idp.role.update | role | critical | ROLE CustomRole
+iam.role.permission.conditions.add | idp.role.update | role | critical | ROLE CustomRole
+iam.role.permission.conditions.delete | idp.role.update | role | critical | ROLE CustomRole
+workflows.user.role.user.add | idp.role.grant | user | critical | User
+workflows.user.role.user.remove | idp.role.revoke | user | high | User
+workflows.user.role.group.add | idp.role.grant | group | critical | UserGroup
+workflows.user.role.group.remove | idp.role.revoke | group | high | UserGroup
 group.user_membership.add | idp.group.member_add | group | high | UserGroup
 group.user_membership.remove | idp.group.member_remove | group | moderate | UserGroup
 group.lifecycle.create | idp.group.create | group | moderate | UserGroup
@@ -36,6 +43,7 @@ user.mfa.factor.update | idp.factor.update | user | high | User
 user.account.reset_password | idp.password.reset | user | high | User
 user.account.update_password | idp.password.change | user | moderate | User
 user.account.expire_password | idp.password.expire | user | moderate | User
+user.lifecycle.password_mass_expiry | idp.password.expire | - | high |
 user.account.unlock | idp.user.unlock | user | moderate | User
 user.account.unlock_by_admin | idp.user.unlock | user | moderate | User
 user.account.update_primary_email | idp.user.email_change | user | high | User
@@ -54,6 +62,7 @@ user.lifecycle.delete.initiated | idp.user.delete | user | high | User
 
 # Sessions, impersonation, the way into applications
 user.session.clear | idp.session.revoke | user | moderate | User
+user.authentication.universal_logout | idp.session.revoke | user | moderate | User
 user.session.impersonation.grant | idp.impersonation.grant | user | critical | User
 user.session.impersonation.initiate | idp.impersonation.start | user | critical | User
 user.session.impersonation.extend | idp.impersonation.extend | user | critical | User
@@ -71,6 +80,20 @@ application.lifecycle.deactivate | idp.app.deactivate | app | high | AppInstance
 application.user_membership.add | idp.app.assign | app | moderate | AppInstance PublicClientApp
 application.user_membership.remove | idp.app.unassign | app | low | AppInstance PublicClientApp
 application.user_membership.show_password | idp.app_password.reveal | app | high | AppInstance PublicClientApp
+app.access_request.request | idp.access_request.create | app | low | AppInstance
+app.access_request.approver.approve | idp.access_request.approve | app | high | AppInstance
+app.access_request.approver.deny app.access_request.deny | idp.access_request.refuse | app | low | AppInstance
+app.access_request.grant | idp.access_request.grant | app | moderate | AppInstance
+app.access_request.delete | idp.access_request.delete | app | low | AppInstance
+access.request.create | idp.access_request.create | - | low |
+access.request.reject | idp.access_request.refuse | - | low |
+access.request.cancel | idp.access_request.delete | - | low |
+access.request.resolve | idp.access_request.resolve | - | moderate |
+access.request.condition.create access.request.condition.update | idp.policy.rule_update | - | critical |
+access.request.condition.activate access.request.condition.deactivate | idp.policy.rule_update | - | critical |
+access.request.condition.delete | idp.policy.rule_delete | - | critical |
+access.request.sequence.create access.request.sequence.update | idp.policy.rule_update | - | critical |
+access.request.sequence.delete access.request.settings.update | idp.policy.rule_update | - | critical |
 app.oauth2.admin.consent.grant | idp.consent.grant | app | high | AppInstance PublicClientApp
 
 # The rules of proving
@@ -103,6 +126,11 @@ security.authenticator.lifecycle.activate | idp.authenticator.activate | authent
     Authenticator
 security.authenticator.lifecycle.deactivate | idp.authenticator.deactivate | authenticator | critical |
     Authenticator
+system.idp.key.create system.idp.key.update | idp.federation.update | identity_provider | critical |
+    IdentityProvider
+    IdP
+system.idp.key.delete | idp.federation.update | identity_provider | critical | IdentityProvider IdP
+system.idp.lifecycle.read_client_secret | idp.federation.secret_read | identity_provider | high | IdentityProvider IdP
 system.idp.lifecycle.create | idp.federation.create | identity_provider | critical | IdentityProvider IdP
 system.idp.lifecycle.update | idp.federation.update | identity_provider | critical | IdentityProvider IdP
 system.idp.lifecycle.delete | idp.federation.delete | identity_provider | critical | IdentityProvider IdP
@@ -110,6 +138,7 @@ system.idp.lifecycle.activate | idp.federation.activate | identity_provider | cr
 system.idp.lifecycle.deactivate | idp.federation.deactivate | identity_provider | critical |
     IdentityProvider
     IdP
+security.threat.configuration.update | idp.threat_detection.update | - | critical |
 zone.create | idp.trusted_network.create | network_zone | high | NetworkZone Zone
 zone.update | idp.trusted_network.update | network_zone | high | NetworkZone Zone
 zone.delete | idp.trusted_network.delete | network_zone | high | NetworkZone Zone
@@ -120,6 +149,8 @@ security.trusted_origin.update | idp.trusted_origin.update | trusted_origin | hi
 security.trusted_origin.delete | idp.trusted_origin.delete | trusted_origin | high | TrustedOrigin
 security.trusted_origin.activate | idp.trusted_origin.activate | trusted_origin | high | TrustedOrigin
 security.trusted_origin.deactivate | idp.trusted_origin.deactivate | trusted_origin | high | TrustedOrigin
+system.email.template.create system.email.template.update | idp.email_template.update | - | high |
+system.email.template.delete system.email.template.settings_changed | idp.email_template.update | - | high |
 
 # Keys and logs of the organisation
 system.api_token.create | idp.api_token.create | api_token | critical | Token
@@ -133,7 +164,7 @@ system.log_stream.lifecycle.delete | audit.log.delete | log_stream | critical | 
 """)
 
 _GUARDED: Final = (
-    *("policy.", "security.", "iam.", "system.", "zone."),
+    *("policy.", "security.", "iam.", "system.", "zone.", "oauth2.", "event_hook.", "inline_hook."),
     *("user.mfa.", "user.account.privilege", "group.privilege"),
 )
 

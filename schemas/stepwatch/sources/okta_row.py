@@ -10,9 +10,10 @@ from stepwatch.sources.base import Event, Skip, at, ident, text
 # Okta's libraries are used by customers' own programs; every other agent that begins with "okta" is Okta's
 # back-end (Okta-Integrations), or its app on the phone that approved (OktaVerify).
 _CUSTOMERS_AGENTS: Final = ("okta-sdk", "okta-auth", "okta-terraform", "okta-signin", "okta-oidc", "okta-cli")
+_TEMPORARY: Final = frozenset({"temporary access code", "temporary_access_code", "tac"})
+"""What an administrator handed out to get in without a factor; no factor itself."""
 _ENROLLED: Final = "AuthenticatorEnrollment"
-THEIRS_NOT_SAID: Final[dict[str, Any]] = {"session": "", "root_session": "", "client": {}}
-"""For an event about somebody else than the actor: the actor's session and machine are not theirs."""
+_USED: Final = (_ENROLLED, "AuthenticatorMethod")
 
 
 class Row:
@@ -97,19 +98,30 @@ class Row:
             "country": ident(at(client, "geographicalContext", "country")) if ip else "",
         }
 
+    def _methods(self) -> list[str]:
+        """Okta's words for what was used, the most telling first."""
+        said = [text(at(self.debug, "factor"))]
+        for one in self.targets(*_USED):
+            detail = one.get("detailEntry")
+            said += [
+                text(at(detail, "methodTypeUsed")),
+                text(one.get("displayName")),
+                text(at(detail, "authenticatorKey")),
+            ]
+        return said
+
+    def temporary_code(self) -> bool:
+        """A code that stands in for the factor was used."""
+        return not _TEMPORARY.isdisjoint(word.strip().lower() for word in self._methods())
+
     def factor(self) -> list[str]:
         """RFC 8176 values of what was used; [] where the row does not say."""
-        used = self.targets(_ENROLLED, "AuthenticatorMethod")
         properties: set[str] = set()
-        said: list[Any] = [at(self.debug, "factor")]
-        for one in used:
-            detail = one.get("detailEntry")
-            verified = text(at(detail, "methodUsedVerifiedProperties"))
+        for one in self.targets(*_USED):
+            verified = text(at(one.get("detailEntry"), "methodUsedVerifiedProperties"))
             properties.update(word.strip(" []").upper() for word in verified.split(","))
-            said += [at(detail, "methodTypeUsed"), one.get("displayName"), at(detail, "authenticatorKey")]
-        said.append(at(self._raw, "authenticationContext", "credentialType"))
-        for name in said:
-            if (word := amr.lookup("okta", text(name))) is not None:
+        for name in (*self._methods(), text(at(self._raw, "authenticationContext", "credentialType"))):
+            if (word := amr.lookup("okta", name)) is not None:
                 return amr.key_words(word, frozenset(properties - {""}))
         return []
 
