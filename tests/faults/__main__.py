@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ from tests.live.harness import ROOT
 
 FAMILIES = ("workers", "broker", "clickhouse", "timing", "upgrade", "growth")
 LIMIT_S = 39 * 60.0
-"""The whole run; a scenario that is still playing then has failed."""
+"""The whole run; a scenario that is still playing then has failed, as has one that could not begin."""
+LANES = 3
+"""Scenarios at a time, beside those that wait for long: most wait for processes and sessions more than they work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=["*"], metavar="NAME", help="names, `*` is anything")
     parser.add_argument("--scale", type=float, default=1.0, help="how much of the long run (default: 1)")
     parser.add_argument("--list", action="store_true", help="say the names and play none")
-    parser.add_argument("--in-turn", action="store_true", help="play even those in turn that could run beside others")
+    parser.add_argument("--in-turn", action="store_true", help="play them one after the other, on the same servers")
     args = parser.parse_args()
     known = scenarios()
     chosen = {name: play for name, play in known.items() if any(fnmatch.fnmatch(name, one) for one in args.only)}
@@ -86,25 +89,38 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # So that whatever ends us, the processes that were started are ended too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    beside = [] if args.in_turn else [name for name, play in chosen.items() if getattr(play, "beside", False)]
-    in_turn = {name: play for name, play in chosen.items() if name not in beside}
+    play_all = _in_turn if args.in_turn or len(chosen) == 1 else _in_lanes
     played = []
-    for one in _all(in_turn, beside, seed, args.scale, begun + LIMIT_S):
+    for one in play_all(chosen, seed, args.scale, begun + LIMIT_S):
         print(one.line(seed), flush=True)
         played.append(one)
     return _summary(played, seed, args.scale, time.monotonic() - begun)
 
 
-def _all(in_turn: dict[str, Scenario], beside: list[str], seed: int, scale: float, give_up: float) -> Iterator[Played]:
+def _in_lanes(chosen: dict[str, Scenario], seed: int, scale: float, give_up: float) -> Iterator[Played]:
+    """Each in a process and on servers of its own: those that wait for long at once, of the others some at a time."""
+    waiting = [name for name, play in chosen.items() if getattr(play, "beside", False)]
+    others = [name for name in chosen if name not in waiting]
+    companions: list[Companion] = []
     with tempfile.TemporaryDirectory(prefix="stepwatch-faults-logs-") as logs:
-        companions = [Companion(name, seed, scale, Path(logs) / name) for name in beside]
-        try:
-            yield from _in_turn(in_turn, seed, scale, give_up)
-            for companion in companions:
-                yield companion.wait(give_up)
-        finally:
-            for companion in companions:
-                companion.close()
+
+        def play(name: str) -> Played:
+            if time.monotonic() > give_up:
+                return Played(name, 0.0, None, "the time was up before it could begin")
+            companion = Companion(name, seed, scale, Path(logs) / name)
+            companions.append(companion)
+            return companion.wait(give_up)
+
+        with ThreadPoolExecutor(len(waiting) or 1) as aside, ThreadPoolExecutor(LANES) as lanes:
+            try:
+                playing = [aside.submit(play, name) for name in waiting] + [lanes.submit(play, name) for name in others]
+                for done in as_completed(playing):
+                    yield done.result()
+            finally:
+                for pool in (aside, lanes):
+                    pool.shutdown(wait=False, cancel_futures=True)
+                for companion in companions:
+                    companion.close()
 
 
 def _summary(played: list[Played], seed: int, scale: float, seconds: float) -> int:
@@ -160,8 +176,6 @@ def _started(make: Callable[[int], Any]) -> Any:
 
 
 def _in_turn(chosen: dict[str, Scenario], seed: int, scale: float, give_up: float) -> Iterator[Played]:
-    if not chosen:
-        return
     with _servers() as (kafka, clickhouse, tmp):
         for name, play in chosen.items():
             # A scenario that failed may have left them dead.
@@ -203,6 +217,8 @@ class Companion:
         """What came of it, as it told in its line."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(max(1.0, give_up - time.monotonic()))
+        if self._process.poll() is None:
+            return Played(self.name, time.monotonic() - self._begun, None, "it was still playing when the time was up")
         seconds = time.monotonic() - self._begun
         said = self._log.read_text(errors="replace")
         line = re.search(r"kills +(\d+)  records +(\d+) +([\d.]+) s  exact   (.*)", said)
