@@ -37,7 +37,7 @@ from tests.live.harness import ROOT
 FAMILIES = ("workers", "broker", "clickhouse", "timing", "upgrade", "growth")
 LIMIT_S = 39 * 60.0
 """The whole run; a scenario that is still playing then has failed, as has one that could not begin."""
-LANES = 3
+LANES = 2
 """Scenarios at a time, beside those that wait for long: most wait for processes and sessions more than they work."""
 
 

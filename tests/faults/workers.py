@@ -69,7 +69,7 @@ async def at_points(stage: Stage, points: Sequence[str], deaths: int) -> Outcome
         return f"tests.faults.points {point}={stage.rng.randint(1, 2 if point in TAKING_OVER else 12)}"
 
     mortal = stage.start(settings, next_life)
-    filling = asyncio.create_task(send(load, stage.scaled(30_000, least=2000), per_second=2000))
+    filling = asyncio.create_task(send(load, stage.scaled(15_000, least=2000), per_second=1500))
     begun, life = time.monotonic(), 1
     while mortal.lives <= deaths:
         if filling.done():
@@ -93,7 +93,7 @@ async def at_points(stage: Stage, points: Sequence[str], deaths: int) -> Outcome
 async def frozen(stage: Stage) -> Outcome:
     """A worker is stopped (SIGSTOP) past its session, another takes over, it wakes in the middle: it is fenced."""
     settings, load = await town(stage, subjects=5000)
-    times = stage.scaled(12, least=1)
+    times = stage.scaled(10, least=1)
     other = stage.start(settings)
 
     def next_life(life: int) -> str:
@@ -102,7 +102,7 @@ async def frozen(stage: Stage) -> Outcome:
         return f"tests.faults.points {point}={stage.rng.randint(3, 20)}:STOP"
 
     zombie = stage.start(settings, next_life)
-    filling = asyncio.create_task(send(load, stage.scaled(100_000, least=5000), per_second=3000))
+    filling = asyncio.create_task(send(load, stage.scaled(40_000, least=5000), per_second=1500))
     for _ in range(times):
         while psutil.Process(zombie.pid).status() != psutil.STATUS_STOPPED:
             if filling.done():
@@ -130,7 +130,7 @@ async def stopped(stage: Stage) -> Outcome:
     settings, load = await town(stage, subjects=5000)
     crew = workers(stage, settings, 2)
     times = stage.scaled(12, least=2)
-    filling = asyncio.create_task(send(load, stage.scaled(100_000, least=5000), per_second=4000))
+    filling = asyncio.create_task(send(load, stage.scaled(40_000, least=5000), per_second=2000))
     for _ in range(times):
         await asyncio.sleep(stage.rng.uniform(0.3, 4.0))
         worker = stage.rng.choice(crew)
@@ -146,7 +146,7 @@ async def come_and_go(stage: Stage) -> Outcome:
     settings, load = await town(stage, subjects=5000)
     crew = workers(stage, settings, 1)
     times = stage.scaled(24, least=3)
-    filling = asyncio.create_task(send(load, stage.scaled(150_000, least=5000), per_second=3000))
+    filling = asyncio.create_task(send(load, stage.scaled(60_000, least=5000), per_second=1500))
     for _ in range(times):
         await asyncio.sleep(stage.rng.uniform(1.5, 4.0))
         if len(crew) == 1 or (len(crew) < 4 and stage.rng.random() < 0.5):
@@ -165,7 +165,7 @@ async def everything(stage: Stage) -> Outcome:
     points = sorted(POINTS)
     crew = workers(stage, settings, 2)
     crew.append(stage.start(settings, lambda _: _random_death(stage, points)))
-    filling = asyncio.create_task(send(load, stage.scaled(200_000, least=5000), per_second=4000))
+    filling = asyncio.create_task(send(load, stage.scaled(80_000, least=5000), per_second=1500))
     faults: list[Callable[[Actor], Awaitable[Any]]] = [_kill, _freeze, _stop_and_start]
     times = stage.scaled(30, least=3)
     for _ in range(times):
@@ -237,7 +237,7 @@ def _at(point: str) -> Scenario:
     async def scenario(stage: Stage) -> Outcome:
         # What a take-over meets is what another death left behind: an open transaction, a state that has grown.
         points = ["before_commit", point] if point in TAKING_OVER else [point]
-        return await at_points(stage, points, stage.scaled(12 * len(points), least=2 * len(points)))
+        return await at_points(stage, points, stage.scaled(8 * len(points), least=2 * len(points)))
 
     scenario.__doc__ = f"Kill -9 at the point {point}, again and again."
     return scenario

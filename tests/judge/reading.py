@@ -124,6 +124,7 @@ def instant(us: int) -> str:
     return f"{EPOCH + timedelta(microseconds=us):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
+@cache
 def address(text: str) -> object:
     """What addresses are compared by: IPv4-mapped as IPv4, what is no address as text."""
     try:
