@@ -1,4 +1,4 @@
-"""Lines of a file of events, plain or gzipped, as they are or said in our words by an adapter."""
+"""Records of a file, plain or gzipped, as they are or said in our words by an adapter."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import sys
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from stepwatch.cli.errors import Misused
+from stepwatch.cli.unpacking import Batch, Unpacker
 from stepwatch.sources.base import NOT_JSON, Adapter, Skip
 
 AS_THEY_ARE = "stepwatch"
 _LINES_NAMED = 20
 """Of one reason why something is no event."""
+_PIECE_BYTES = 256 * 1024
 _GZIP = b"\x1f\x8b"
 
 
@@ -72,44 +75,46 @@ def adapter_of(name: str) -> Adapter | None:
     return ADAPTERS[name]
 
 
-class Converted:
-    """The lines of a file as events, one each, remembering from which line each came.
+class Conversion:
+    """Records of a log as events, and a count of those that are none.
+
+    Args:
+        adapter: of the product; None: the records are events as they are.
 
     Attributes:
         skipped: lines and records that are no event, by reason and field.
-        lines_read: how many lines, blank ones too.
     """
 
-    def __init__(self, lines: IO[bytes], adapter: Adapter | None) -> None:
+    def __init__(self, adapter: Adapter | None) -> None:
         self.skipped: Counter[Skip] = Counter()
-        self._skipped_lines: dict[Skip, list[int]] = {}
-        self.lines_read = 0
-        self._lines = lines
-        self._adapter = adapter
-        self._origins = array("Q")
+        self.adapter = adapter
+        self._places: dict[Skip, list[tuple[str, str, int]]] = {}
 
-    def __iter__(self) -> Iterator[bytes]:
-        if self._adapter is None:
-            for line in self._lines:
-                self.lines_read += 1
-                yield line
-            return
-        for number, line in enumerate(self._lines, start=1):
-            self.lines_read = number
-            for said in self._adapter.events(line):
-                if isinstance(said, Skip) and said != NOT_JSON:
-                    self.skipped[said] += 1
-                    first = self._skipped_lines.setdefault(said, [])
-                    if len(first) < _LINES_NAMED and number not in first:
-                        first.append(number)
-                    continue
-                self._origins.append(number)
+    def events(self, record: bytes, file: str, noun: str, number: int) -> Sequence[bytes]:
+        """The events of a record, as JSON.
+
+        Args:
+            record: as it stands in the file, on one line.
+            file: its name, `""` where there is only one.
+            noun: what is counted in it, `line` or `record`.
+            number: of the record, from 1.
+        """
+        if self.adapter is None:
+            return (record,)
+        found = []
+        for said in self.adapter.events(record):
+            if isinstance(said, Skip) and said != NOT_JSON:
+                self._skip(said, (file, noun, number))
+            else:
                 # What is no JSON stays as it is: it is then rejected with its line, not passed over in silence.
-                yield line if isinstance(said, Skip) else msgspec.json.encode(said)
+                found.append(record if isinstance(said, Skip) else msgspec.json.encode(said))
+        return found
 
-    def origin(self, number: int) -> int:
-        """The line of the file from which the event of this number (from 1) came."""
-        return self._origins[number - 1] if self._adapter is not None else number
+    def _skip(self, skip: Skip, place: tuple[str, str, int]) -> None:
+        self.skipped[skip] += 1
+        first = self._places.setdefault(skip, [])
+        if len(first) < _LINES_NAMED and place not in first:
+            first.append(place)
 
     def skips_in_words(self) -> list[str]:
         """What is no event: how much, then a line for each reason with the first lines that it holds for."""
@@ -118,8 +123,61 @@ class Converted:
         count = self.skipped.total()
         said = [f"{count:,} {'record is' if count == 1 else 'records are'} no event of ours:"]
         for skip, times in self.skipped.most_common():
-            numbers = self._skipped_lines[skip]
-            more = ", …" if times > len(numbers) else ""
-            lines = f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}{more}"
-            said.append(f"{times:>7,}  {skip.reason} ({skip.field}): {lines}")
+            more = ", …" if times > len(self._places[skip]) else ""
+            said.append(f"{times:>7,}  {skip.reason} ({skip.field}): {_in_words(self._places[skip])}{more}")
         return said
+
+
+def _in_words(places: list[tuple[str, str, int]]) -> str:
+    """`lines 3, 5`; of several files `a.json: record 3; b.json: lines 1, 2`."""
+    said = []
+    for (file, noun), group in groupby(places, key=lambda place: place[:2]):
+        numbers = [str(number) for _, _, number in group]
+        said.append(f"{file}{': ' if file else ''}{noun}{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}")
+    return "; ".join(said)
+
+
+class Converted:
+    """The records of a file as events, one each, remembering from which line (or which record) each came.
+
+    Attributes:
+        lines_read: how many lines, blank ones too; of arrays and documents how many records.
+    """
+
+    def __init__(self, lines: IO[bytes], adapter: Adapter | None) -> None:
+        self.lines_read = 0
+        self._lines = lines
+        self._conversion = Conversion(adapter)
+        self._origins = array("Q")
+
+    def __iter__(self) -> Iterator[bytes]:
+        for batch in self._batches():
+            self.lines_read += len(batch.values)
+            if self._conversion.adapter is None:
+                yield from batch.values
+                continue
+            for number, record in enumerate(batch.values, batch.first):
+                for value in self._conversion.events(record, "", batch.noun, number):
+                    self._origins.append(number)
+                    yield value
+
+    def _batches(self) -> Iterator[Batch]:
+        unpacker = Unpacker()
+        while piece := self._lines.read(_PIECE_BYTES):
+            if batch := unpacker.feed(piece):
+                yield batch
+        if batch := unpacker.finish():
+            yield batch
+
+    def origin(self, number: int) -> int:
+        """The line of the file, or the record of its array, from which the event of this number (from 1) came."""
+        return number if self._conversion.adapter is None else self._origins[number - 1]
+
+    @property
+    def skipped(self) -> Counter[Skip]:
+        """Lines and records that are no event, by reason and field."""
+        return self._conversion.skipped
+
+    def skips_in_words(self) -> list[str]:
+        """What is no event; see `Conversion`."""
+        return self._conversion.skips_in_words()

@@ -10,7 +10,23 @@ from typing import Annotated
 import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
-from stepwatch.cli import dead_letters, demo, doctor, policy, replay, roles, screen, send, settings, sql, topics, up
+from stepwatch.cli import (
+    dead_letters,
+    demo,
+    doctor,
+    identities,
+    policy,
+    replay,
+    roles,
+    runs,
+    screen,
+    send,
+    settings,
+    sources,
+    sql,
+    topics,
+    up,
+)
 from stepwatch.cli.errors import exit_of
 from stepwatch.cli.target import trace_wanted
 
@@ -44,9 +60,12 @@ def stepwatch(
 app.command()(demo.demo)
 app.command()(replay.replay)
 app.add_typer(policy.commands, name="policy")
+app.add_typer(identities.commands, name="identities")
 app.command()(up.up)
 app.command()(send.send)
 app.command()(sql.sql)
+app.add_typer(runs.commands, name="runs")
+app.add_typer(sources.commands, name="sources")
 app.add_typer(topics.commands, name="topics")
 app.add_typer(dead_letters.commands, name="dead-letters")
 app.command()(doctor.doctor)

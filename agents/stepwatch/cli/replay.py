@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepwatch.cli import screen
+from stepwatch.cli.actions_file import ActionsFile, use_actions
+from stepwatch.cli.errors import Misused
 from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of, open_lines
 from stepwatch.cli.policy import policy_files
 
@@ -25,18 +27,42 @@ _ROWS_AT_ONCE = 1000
 
 def replay(
     events: Annotated[
-        str, typer.Argument(metavar="EVENTS.jsonl", help="One event a line, in any order; - is standard input.")
+        str,
+        typer.Argument(
+            metavar="EVENTS.jsonl", help="One event a line, or JSON arrays, in any order; - is standard input."
+        ),
     ],
     policy: Annotated[list[Path], typer.Option("--policy", metavar="FILE", help="A policy file; give several.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
     source: Annotated[
         str, typer.Option("--from", metavar="SOURCE", help="Whose log it is: okta, cloudtrail, or stepwatch.")
     ] = AS_THEY_ARE,
+    actions: ActionsFile = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--into", metavar="RUN", help="Judge into tables of a run; show what would be alerted."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="With --into: drop the run of this name first.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With --into: folder of a running `stepwatch up`.")
+    ] = None,
 ) -> None:
     """Judge a file of events, with each reason.
 
-    Exit status 0, with rejected lines too; 2 where the policies are refused or a file cannot be read.
+    With --into RUN the verdicts, the evidence and the alerts go into a ClickHouse database of their own, where `sql
+    --run RUN` asks them, and a summary is shown instead; the live tables are not touched.
+
+    Exit status 0, with rejected lines too; 1 where ClickHouse refuses a row; 2 where the policies are refused, a file
+    cannot be read or the run is there already; 3 where ClickHouse does not answer.
     """
+    use_actions(actions, source)
+    if run is not None:
+        from stepwatch.cli.into import Asked, judge_into
+
+        judge_into(Asked(run, events, source, policy, data, replace), as_json)
+        return
+    if replace or data is not None:
+        raise Misused("--replace and --data mean something with --into RUN only")
     from stepwatch.streams.replay import explained_replay
     from stepwatch.streams.sets import load_files
 

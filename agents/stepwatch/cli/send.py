@@ -2,66 +2,70 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from stepwatch.agents.errors import EXIT_PROBLEM
-from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of, open_lines
-from stepwatch.cli.screen import counted, say
-
-if TYPE_CHECKING:
-    from stepwatch.cli.sending import Sent
+from stepwatch.cli.actions_file import ActionsFile, use_actions
+from stepwatch.cli.lines import AS_THEY_ARE
 
 
 def send(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="One event a line; - is standard input.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE|DIR|-", help="One event a line, or JSON arrays; plain or gzipped; - is a pipe."),
+    ],
     source: Annotated[
-        str, typer.Option("--from", metavar="SOURCE", help="Whose log it is: okta, cloudtrail, or stepwatch.")
+        str, typer.Option("--from", metavar="SOURCE", help="Whose log it is: okta, cloudtrail, ..., or stepwatch.")
     ] = AS_THEY_ARE,
+    actions: ActionsFile = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what is added, across rotation.")] = False,
+    heartbeat: Annotated[
+        str, typer.Option(metavar="DURATION", help="With --follow: between two heartbeats of a feed; 0s: none.")
+    ] = "30s",
+    lag: Annotated[
+        str, typer.Option(metavar="DURATION", help="With --follow: by how much the product writes its log late.")
+    ] = "0s",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the events instead, one a line; needs no Kafka.")
+    ] = False,
+    rate: Annotated[float | None, typer.Option(metavar="N", min=0.001, help="Events per second at most.")] = None,
+    rebase: Annotated[
+        bool, typer.Option("--rebase", help="For trials: move all times so that the newest event is now.")
+    ] = False,
+    positions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="How far was sent; default: in the data folder.")
+    ] = None,
     bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
 ) -> None:
-    """Send a file of events into the topics.
+    """Send a file of events, or another product's log, into the topics.
 
-    Each is checked first, keyed by its canonical subject, and acknowledged by Kafka. Sending a file again changes
-    nothing: copies of an event count once. Exit status 0; 1 where a line was rejected (the others are sent); 3
-    where Kafka does not answer.
+    Each event is checked first, keyed by its canonical subject, and acknowledged by Kafka. Sending a file again
+    changes nothing: copies of an event count once. A `send` that was cut off goes on where Kafka's acknowledgements
+    end. With --follow heartbeats say that the feed is alive, once all that is there was acknowledged.
+
+    Exit status 0; 1 where a line was rejected (the others are sent); 2 where the file cannot be read; 3 where Kafka
+    does not answer; 130 after Ctrl-C. A --follow ends by Ctrl-C with 130, by SIGTERM with 0.
     """
-    from stepwatch.cli.sending import send_lines
-    from stepwatch.cli.target import connect, quiet_logs
+    from stepwatch.cli.send_run import Asked, run
 
-    adapter = adapter_of(source)
-    settings = connect(data, bootstrap)
-    quiet_logs(settings)
-    with open_lines(file) as opened:
-        lines = Converted(opened, adapter)
-        sent = asyncio.run(send_lines(settings, lines, reject=say))
-    _tell(sent, lines, settings.kafka_bootstrap)
-    if sent.rejected:
-        raise typer.Exit(EXIT_PROBLEM)
-
-
-def _tell(sent: Sent, lines: Converted, bootstrap: str) -> None:
-    parts = [counted(sent.actions, "action"), counted(sent.authentications, "authentication event")]
-    if sent.heartbeats:
-        parts.append(counted(sent.heartbeats, "heartbeat"))
-    print(f"sent {', '.join(parts)} to {bootstrap}")
-    for words in lines.skips_in_words():
-        say(words)
-    if sent.newer:
-        say(f"{counted(sent.newer, 'event')} of a type that only a newer Stepwatch knows: not sent")
-    if not sent.policies_known:
-        say(
-            "no policy set is in force yet, so aliases are unknown: apply one (`stepwatch policy apply`), then send "
-            "the file again"
+    use_actions(actions, source)
+    status = run(
+        Asked(
+            file=file,
+            source=source,
+            follow=follow,
+            heartbeat=heartbeat,
+            lag=lag,
+            dry_run=dry_run,
+            rate=rate,
+            rebase=rebase,
+            positions=positions,
+            bootstrap=bootstrap,
+            data=data,
         )
-    if sent.late:
-        say(
-            f"{counted(sent.late, 'action')} happened longer ago than `accept_late` of the policies: the verdict will "
-            "be blind (too_late). Judge old logs with `stepwatch replay`"
-        )
-    if sent.rejected:
-        say(f"{counted(sent.rejected, 'line')} rejected, each named above; everything else was sent")
+    )
+    if status:
+        raise typer.Exit(status)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -18,55 +17,27 @@ from stepwatch.agents.policies import read_sets
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import require_topics
 from stepwatch.cli.errors import Misused, ServerAway
-from stepwatch.cli.lines import Converted
 from stepwatch.schemas.keys import partition_of, subject_key
-from stepwatch.streams.decode import ACTION, Event, Fault, Heartbeat, Skipped, decode
+from stepwatch.streams.decode import ACTION, Event
 from stepwatch.streams.sets import PolicySets
 
 _IN_FLIGHT_MAX = 2000
 """Records not yet acknowledged: enough to fill batches, few enough to hold in memory at 256 KiB each."""
+_POLICIES_S = 60.0
+"""How old the policies that map aliases may be; what goes under an old name is moved by the worker."""
 
 
-@dataclass(slots=True)
-class Sent:
-    """What became of a file, in records; all that is counted as sent was acknowledged.
-
-    Attributes:
-        heartbeats: each counted once, though it goes to every partition.
-        rejected: lines that are no event.
-        newer: events of a type that only a newer version knows.
-        late: actions older than `accept_late`, among those sent.
-        policies_known: aliases could be mapped.
-    """
-
-    actions: int = 0
-    authentications: int = 0
-    heartbeats: int = 0
-    rejected: int = 0
-    newer: int = 0
-    late: int = 0
-    policies_known: bool = True
-
-
-async def send_lines(settings: Settings, lines: Converted, *, reject: Callable[[str], None]) -> Sent:
-    """Send every event of a file and wait until Kafka has acknowledged all of them.
-
-    Args:
-        settings: where Kafka is.
-        lines: one event each.
-        reject: told of each line that is none, with its number and field.
+@asynccontextmanager
+async def open_outlet(settings: Settings) -> AsyncIterator[KafkaOutlet]:
+    """Kafka's topics as an outlet.
 
     Raises:
         KafkaAway, KafkaRefused, TopicsWrong: before anything was sent.
-        ServerAway: on the way; says from which line on nothing is certain.
     """
     producer = await open_producer(settings, linger_ms=5, max_batch_size=256 * 1024, max_request_size=1_000_000)
     try:
         count = await _partition_count(settings, producer)
-        sets = await read_sets(settings)
-        sender = _Sender(settings, producer, count, sets, reject)
-        await sender.send_all(lines)
-        return sender.sent
+        yield KafkaOutlet(settings, producer, count, await read_sets(settings))
     finally:
         await close_client(producer)
 
@@ -84,91 +55,75 @@ async def _partition_count(settings: Settings, producer: AIOKafkaProducer) -> in
     return count
 
 
-class _Sender:
+class KafkaOutlet:
+    """Events into the topics; `settle` raises ServerAway or Misused where Kafka does not take one.
+
+    Attributes:
+        policies_known: aliases can be mapped.
+    """
+
     def __init__(
-        self,
-        settings: Settings,
-        producer: AIOKafkaProducer,
-        partitions: int,
-        sets: PolicySets | None,
-        reject: Callable[[str], None],
+        self, settings: Settings, producer: AIOKafkaProducer, partitions: int, sets: PolicySets | None
     ) -> None:
-        self.sent = Sent(policies_known=sets is not None)
+        self.policies_known = sets is not None
         self._settings = settings
         self._topics = settings.topics
         self._producer: Any = producer
         self._partitions = partitions
         self._sets = sets
-        self._reject = reject
-        self._in_flight: list[tuple[int, Any]] = []
+        self._sets_read_at = time.monotonic()
+        self._in_flight: list[tuple[str, Any]] = []
 
-    async def send_all(self, lines: Converted) -> None:
-        for number, line in enumerate(lines, start=1):
-            value = line.strip()
-            if value:
-                await self._send(lines.origin(number), value)
-            if len(self._in_flight) >= _IN_FLIGHT_MAX:
-                await self._settle()
-        await self._settle()
-
-    async def _send(self, number: int, value: bytes) -> None:
-        """Send one line; `number` is that of the line in the file."""
-        now_us = time.time_ns() // 1000
-        outcome = decode(value, now_us)
-        if isinstance(outcome, Fault):
-            whose = f" (id {outcome.id})" if outcome.id else ""
-            self.sent.rejected += 1
-            self._reject(f"line {number}: {outcome.field}: {outcome.message}{whose}")
-        elif isinstance(outcome, Skipped):
-            self.sent.newer += 1
-        elif isinstance(outcome, Heartbeat):
-            for partition in range(self._partitions):
-                await self._put(number, self._topics.authentications, partition, None, value)
-            self.sent.heartbeats += 1
-        else:
-            await self._send_event(number, outcome, value, now_us)
-
-    async def _send_event(self, number: int, event: Event, value: bytes, now_us: int) -> None:
-        subject, is_action = event.subject, event.family == ACTION
+    async def event(self, place: str, event: Event, value: bytes) -> bool:
+        """Send one event under its canonical subject; returns whether it is an action older than `accept_late`."""
+        subject, is_action, late = event.subject, event.family == ACTION, False
         if self._sets is not None:
             in_force = self._sets.at(event.time_us)
             subject = in_force.canonical(event.tenant, subject)
-            self.sent.late += is_action and now_us - event.time_us > in_force.accept_late_max_us
+            late = is_action and event.arrival_us - event.time_us > in_force.accept_late_max_us
         key = subject_key(event.tenant, subject)
         topic = self._topics.actions if is_action else self._topics.authentications
-        await self._put(number, topic, partition_of(key, self._partitions), key, value)
-        if is_action:
-            self.sent.actions += 1
-        else:
-            self.sent.authentications += 1
+        await self._put(place, topic, partition_of(key, self._partitions), key, value)
+        return late
 
-    async def _put(self, number: int, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
+    async def heartbeat(self, place: str, value: bytes) -> None:
+        """Send a heartbeat to every partition."""
+        for partition in range(self._partitions):
+            await self._put(place, self._topics.authentications, partition, None, value)
+
+    async def _put(self, place: str, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
         try:
             future = await self._producer.send(topic, value, key=key, partition=partition)
         except (KafkaError, OSError) as error:
-            await self._give_up(error, number)
-        self._in_flight.append((number, future))
+            await self._give_up(error, place)
+        self._in_flight.append((place, future))
+        if len(self._in_flight) >= _IN_FLIGHT_MAX:
+            await self.settle()
 
-    async def _settle(self) -> None:
-        """Wait until everything sent so far is acknowledged."""
+    async def settle(self) -> None:
+        """Wait until everything sent so far is acknowledged; then look for new policies, at times."""
         waiting, self._in_flight = self._in_flight, []
-        for index, (number, future) in enumerate(waiting):
+        for index, (place, future) in enumerate(waiting):
             try:
                 await future
             except (KafkaError, OSError) as error:
                 for _, other in waiting[index + 1 :]:
                     other.cancel()
-                await self._give_up(error, number)
+                await self._give_up(error, place)
+        if time.monotonic() - self._sets_read_at >= _POLICIES_S:
+            self._sets = await read_sets(self._settings)
+            self.policies_known = self._sets is not None
+            self._sets_read_at = time.monotonic()
 
-    async def _give_up(self, error: BaseException, number: int) -> None:
+    async def _give_up(self, error: BaseException, place: str) -> None:
         said = in_words(self._settings, error, "Write")
         words = str(said) or type(error).__name__
         for _, future in self._in_flight:
             future.cancel()
         await asyncio.gather(*(future for _, future in self._in_flight), return_exceptions=True)
         if isinstance(said, KafkaRefused):
-            raise Misused(f"Kafka did not take line {number}: {words}") from error
+            raise Misused(f"Kafka did not take {place}: {words}") from error
         raise ServerAway(
-            f"Kafka did not acknowledge line {number}: {words}\n"
-            "Send the whole file again once it is well: copies of what arrived change nothing."
+            f"Kafka did not acknowledge {place}: {words}\n"
+            "Send it again once it is well: copies of what arrived change nothing."
         ) from error

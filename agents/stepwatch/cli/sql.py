@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepwatch.cli import screen
-from stepwatch.cli.errors import Misused, ServerAway
+from stepwatch.cli.clickhouse import known_refusal
+from stepwatch.cli.errors import Misused
 
 if TYPE_CHECKING:
     from stepwatch.agents.settings import Settings
@@ -31,6 +32,9 @@ def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="A SELECT, SHOW or DESCRIBE; - reads it from input.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Ask the tables of a run of `replay --into` instead.")
+    ] = None,
     patience_s: Annotated[
         int, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long to wait for an answer.")
     ] = _QUERY_S,
@@ -46,6 +50,8 @@ def sql(
 
     settings = connect(data, as_reader=True)
     quiet_logs(settings)
+    if run is not None:
+        settings = _of_run(settings, run)
     text = _trimmed(sys.stdin.read() if query == "-" else query)
     if _FORMATTED.search(text):
         answer = ask(settings, text, None, patience_s)
@@ -97,28 +103,29 @@ def ask(settings: Settings, query: str, fmt: str | None, patience_s: int = _QUER
         raise _refusal(settings, error) from error
 
 
-def _refusal(settings: Settings, error: Exception) -> Exception:
-    from stepwatch.store.client import Trouble, name_of, timed_out, trouble_of, words_of
+def _of_run(settings: Settings, run: str) -> Settings:
+    from stepwatch.store.runs import RunRefused, database_of
 
+    try:
+        database = database_of(settings.clickhouse_database, run)
+    except RunRefused as error:
+        raise Misused(str(error)) from error
+    return settings.model_copy(update={"clickhouse_database": database})
+
+
+def _refusal(settings: Settings, error: Exception) -> Exception:
+    from stepwatch.store.client import name_of, words_of
+
+    silent = "it hangs, or the query takes longer; ask for fewer rows, or wait longer with --timeout SECONDS"
+    if (known := known_refusal(settings, error, silent)) is not None:
+        return known
     name, words = name_of(error), words_of(error)
-    if timed_out(error):
-        return ServerAway(
-            f"ClickHouse at {settings.clickhouse_url} is there, but silent ({words}): it hangs, or the query takes "
-            "longer; ask for fewer rows, or wait longer with --timeout SECONDS"
-        )
-    if not name and trouble_of(error) is Trouble.AWAY:
-        return ServerAway(
-            f"no answer from ClickHouse at {settings.clickhouse_url} ({words}): start it, "
-            "start `stepwatch up`, or set STEPWATCH_CLICKHOUSE_URL to its address"
-        )
-    if "AUTHENTICATION" in name or "PASSWORD" in name:
-        return Misused(
-            f"ClickHouse at {settings.clickhouse_url} does not know user {settings.clickhouse_user} with that "
-            "password: set STEPWATCH_CLICKHOUSE_USER and STEPWATCH_CLICKHOUSE_PASSWORD"
-        )
     hint = ""
     if name in ("UNKNOWN_TABLE", "UNKNOWN_DATABASE"):
-        hint = " The role `store` makes the tables when it first starts; `show tables` lists them"
+        hint = (
+            " The role `store` makes the tables when it first starts; `show tables` lists them, "
+            "and `stepwatch runs list` the runs"
+        )
     elif name in ("ACCESS_DENIED", "READONLY"):
         hint = " This command only reads"
     return Misused(f"ClickHouse refuses the query of user {settings.clickhouse_user}: {words}{hint}")

@@ -102,11 +102,13 @@ _USERS = f"""<clickhouse>
         <query>GRANT SELECT ON system.numbers</query></grants></default>
     <{OWNER}><password_sha256_hex>{{owner}}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>
       <profile>owner</profile><quota>default</quota>
-      <grants><query>GRANT ALL ON {DATABASE}.*</query><query>GRANT SELECT ON system.*</query>
+      <grants><query>GRANT ALL ON {DATABASE}.*</query><query>GRANT ALL ON {DATABASE}_run_*.*</query>
+        <query>GRANT SELECT ON system.*</query>
         {_ENGINES}</grants></{OWNER}>
     <{READER}><password_sha256_hex>{{reader}}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>
       <profile>reader</profile><quota>default</quota>
-      <grants><query>GRANT SELECT ON {DATABASE}.*</query></grants></{READER}>
+      <grants><query>GRANT SELECT ON {DATABASE}.*</query><query>GRANT SELECT ON {DATABASE}_run_*.*</query>
+        </grants></{READER}>
     <{KEEPER}><password_sha256_hex>{{keeper}}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>
       <profile>default</profile><quota>default</quota>
       <grants><query>GRANT KILL QUERY ON *.*</query>

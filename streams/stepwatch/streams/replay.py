@@ -43,11 +43,22 @@ class Explained(NamedTuple):
     sentence: str
 
 
-class _Plain(msgspec.Struct, gc=False):
+class PlainLine(msgspec.Struct, gc=False):
     """A line with an action that no policy can match, read natively: its key says all of it that a row shows."""
 
     arrival_us: int
     value: bytes
+
+
+class Gathered:
+    """What is to be judged of a file: the first record of each event, its heartbeats, when its lines arrived."""
+
+    __slots__ = ("arrivals", "events", "heartbeats")
+
+    def __init__(self) -> None:
+        self.events: dict[EventKey, Event | PlainLine] = {}
+        self.heartbeats: list[Heartbeat] = []
+        self.arrivals: list[int] = []
 
 
 class _PlainRow(msgspec.Struct):
@@ -80,9 +91,34 @@ def replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Row]:
 
 def explained_replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Explained]:
     """The same, each row with its sentence."""
-    events: dict[EventKey, Event | _Plain] = {}
-    heartbeats: list[Heartbeat] = []
-    arrivals: list[int] = []
+    gathered = Gathered()
+    yield from gather(lines, sets, gathered)
+    partition, final = _judged(gathered.events, gathered.heartbeats, sets)
+    yield from final
+    for subject, ledger in partition.ledgers.items():
+        for action in ledger.actions:
+            yield _verdict(subject, ledger, action, partition.judge.decide(action, ledger))
+    if gathered.arrivals:
+        partition.first_log_us = min(gathered.arrivals)
+        weigh_sources(partition, max(gathered.arrivals))
+    settle_alerts(partition, 0)
+    for standing in partition.alerting.standing.values():
+        if standing.order:
+            yield _alert(standing)
+
+
+def gather(lines: Iterable[bytes], sets: PolicySets, into: Gathered) -> Iterator[Explained]:
+    """Read a file to its end.
+
+    Args:
+        lines: as `replay` takes them.
+        sets: what aliases and plain actions are told by.
+        into: empty; holds what is to be judged, once the last line is read.
+
+    Returns:
+        A row for each rejected line, while it is read.
+    """
+    events, heartbeats, arrivals = into.events, into.heartbeats, into.arrivals
     plain_of = plain_lines(sets)
     for number, line in enumerate(lines, start=1):
         text = line.strip()
@@ -91,7 +127,7 @@ def explained_replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Expla
         if (plain := plain_of(text)) is not None:
             tenant, name, source, event_id, arrival_us = plain
             arrivals.append(arrival_us)
-            _keep_first(events, (tenant, name, ACTION, source, event_id), _Plain(arrival_us, text))
+            _keep_first(events, (tenant, name, ACTION, source, event_id), PlainLine(arrival_us, text))
             continue
         outcome = decode(text, None)
         if isinstance(outcome, Fault):
@@ -103,18 +139,6 @@ def explained_replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Expla
                 heartbeats.append(outcome)
             else:
                 _keep_first(events, _key(outcome, sets), outcome)
-    partition, final = _judged(events, heartbeats, sets)
-    yield from final
-    for subject, ledger in partition.ledgers.items():
-        for action in ledger.actions:
-            yield _verdict(subject, ledger, action, partition.judge.decide(action, ledger))
-    if arrivals:
-        partition.first_log_us = min(arrivals)
-        weigh_sources(partition, max(arrivals))
-    settle_alerts(partition, 0)
-    for standing in partition.alerting.standing.values():
-        if standing.order:
-            yield _alert(standing)
 
 
 def _key(event: Event, sets: PolicySets) -> EventKey:
@@ -122,7 +146,7 @@ def _key(event: Event, sets: PolicySets) -> EventKey:
     return (event.tenant, subject, event.family, event.source, event.id)
 
 
-def _keep_first(events: dict[EventKey, Event | _Plain], key: EventKey, event: Event | _Plain) -> None:
+def _keep_first(events: dict[EventKey, Event | PlainLine], key: EventKey, event: Event | PlainLine) -> None:
     """Of several records of one event the first to arrive; of equal arrivals the smaller hash."""
     known = events.get(key)
     if (
@@ -138,7 +162,7 @@ def _keep_first(events: dict[EventKey, Event | _Plain], key: EventKey, event: Ev
 
 
 def _judged(
-    events: dict[EventKey, Event | _Plain], heartbeats: list[Heartbeat], sets: PolicySets
+    events: dict[EventKey, Event | PlainLine], heartbeats: list[Heartbeat], sets: PolicySets
 ) -> tuple[Partition, list[Explained]]:
     """A partition that has read everything and closed every action, and the verdicts that were final at once."""
     # Every sign of the file is heard before the first action is judged by the first of them.
@@ -149,7 +173,7 @@ def _judged(
     final: list[Explained] = []
     for key, event in events.items():
         subject = (key[0], key[1])
-        if isinstance(event, _Plain):
+        if isinstance(event, PlainLine):
             final.append(_verdict_row(subject, key[3], key[4], UNCONCERNED, ""))
         else:
             intake.accept(partition, event, subject, Coordinates())

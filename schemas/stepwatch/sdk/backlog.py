@@ -1,0 +1,164 @@
+"""Events on their way: bounded by count and bytes, filled by the application's threads, emptied by one sender.
+
+An event stays in the bounds until it is acknowledged, so nothing is held beside them. When a bound is reached the
+newest event is dropped: what was reported first is whole, without a hole in its middle.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Final
+
+from stepwatch.sdk.checking import Checked
+from stepwatch.sdk.reporter import Stats
+
+_OVERHEAD_BYTES: Final = 400
+"""What Python needs for an entry beside its value (measured: 250 to 400)."""
+_SLOW_S: Final = 5.0
+"""Without an acknowledgement for so long Kafka counts as away: a broker that went has refused nothing yet."""
+
+
+class Backlog:
+    """The events that wait, and the count of everything that became of the others.
+
+    `wake` is called, in the reporting thread, when a first entry comes while the sender waits for one.
+    """
+
+    def __init__(self, events_max: int, bytes_max: int, wake: Callable[[], None]) -> None:
+        """An empty one.
+
+        Args:
+            events_max: at least 1.
+            bytes_max: of their JSON and what Python needs beside it.
+            wake: must not block nor raise.
+        """
+        self._events_max = events_max
+        self._bytes_max = bytes_max
+        self._wake = wake
+        # Reentrant: a signal handler may report in the middle of a report.
+        self._changed = threading.Condition(threading.RLock())
+        self._entries: deque[Checked] = deque()
+        self._taken: list[Checked] = []
+        self._taken_at = 0.0
+        self._bytes = 0
+        self._idle = False
+        self._beat: tuple[int, Checked] | None = None
+        # Counts of entries in their order: "all until this one" is one comparison.
+        self._accepted = self._settled = 0
+        self._sent = self._heartbeats = 0
+        self._dropped: Counter[str] = Counter()
+        self.closed = False
+        self.away = ""
+
+    def put(self, event: Checked) -> None:
+        """Take an event in, or drop it where there is no room."""
+        size = len(event.value) + len(event.key) + _OVERHEAD_BYTES
+        with self._changed:
+            if self.closed:
+                self._dropped["closed"] += 1
+            elif self._accepted - self._settled >= self._events_max or self._bytes + size > self._bytes_max:
+                self._dropped["backlog_full"] += 1
+            else:
+                self._accepted += 1
+                self._entries.append(event)
+                self._bytes += size
+                if self._idle:
+                    self._idle = False
+                    self._wake()
+
+    def put_heartbeat(self, beat: Checked) -> bool:
+        """Queue a heartbeat behind all that waits; False: one waits already."""
+        with self._changed:
+            if self._beat is not None:
+                return False
+            self._beat = (self._accepted, beat)
+            if self._idle:
+                self._idle = False
+                self._wake()
+            return True
+
+    def take(self, count_max: int, bytes_max: int) -> list[Checked]:
+        """The oldest events, to be given back by `settle`; [] and idle where nothing waits.
+
+        Args:
+            count_max: at most so many.
+            bytes_max: no further one once they are so large.
+        """
+        with self._changed:
+            assert not self._taken, "settle what was taken first"
+            until = self._beat[0] - self._settled if self._beat is not None else count_max
+            self._taken_at = time.monotonic()
+            size = 0
+            while self._entries and len(self._taken) < min(count_max, until) and size < bytes_max:
+                event = self._entries.popleft()
+                self._taken.append(event)
+                size += len(event.value)
+            self._idle = not self._taken and self._beat is None
+            return self._taken
+
+    def due_heartbeat(self) -> Checked | None:
+        """The heartbeat, once all that was reported before it is settled; it is given back by `beaten`."""
+        with self._changed:
+            due = self._beat is not None and self._settled >= self._beat[0]
+            return self._beat[1] if self._beat is not None and due else None
+
+    def beaten(self) -> None:
+        """The heartbeat was acknowledged."""
+        with self._changed:
+            self._beat = None
+            self._heartbeats += 1
+
+    def settle(self, refused: int = 0) -> None:
+        """What was taken is acknowledged, but for `refused` of them."""
+        with self._changed:
+            taken, self._taken = self._taken, []
+            self._settled += len(taken)
+            self._sent += len(taken) - refused
+            self._bytes -= sum(len(event.value) + len(event.key) + _OVERHEAD_BYTES for event in taken)
+            if refused:
+                self._dropped["refused"] += refused
+            self._changed.notify_all()
+
+    def wait_settled(self, timeout_s: float) -> bool:
+        """Wait until all that was reported until now was acknowledged or dropped; False: time is up."""
+        with self._changed:
+            accepted = self._accepted
+            return self._changed.wait_for(lambda: self._settled >= accepted, timeout_s)
+
+    def close(self) -> None:
+        """Let nothing in from now on; what waits may still be sent."""
+        with self._changed:
+            self.closed = True
+
+    def drop_all(self, reason: str) -> None:
+        """Drop all that waits."""
+        with self._changed:
+            if left := self._accepted - self._settled:
+                self._dropped[reason] += left
+            self._settled = self._accepted
+            self._entries.clear()
+            self._taken = []
+            self._bytes = 0
+            self._beat = None
+            self._changed.notify_all()
+
+    def stats(self) -> Stats:
+        """The account as of now."""
+        with self._changed:
+            waiting = self._accepted - self._settled
+            return Stats(
+                reported=self._sent + waiting + self._dropped.total(),
+                sent=self._sent,
+                waiting=waiting,
+                waiting_bytes=self._bytes,
+                dropped=dict(self._dropped),
+                heartbeats=self._heartbeats,
+                away=self.away or self._slow(),
+            )
+
+    def _slow(self) -> str:
+        since_s = time.monotonic() - self._taken_at
+        return f"no acknowledgement for {since_s:.0f} s" if self._taken and since_s > _SLOW_S else ""

@@ -1,0 +1,157 @@
+"""The check itself: the worker's own models over the event's JSON (contract section 3).
+
+A module of its own, loaded by the first check, which is when the first `Source` is made: pydantic takes longer to load
+than all the rest of the SDK.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from pydantic import ValidationError
+
+from stepwatch.schemas import events as ev
+from stepwatch.schemas.compiled import decode_data, decode_envelope, encode_json
+from stepwatch.schemas.keys import subject_key
+from stepwatch.schemas.times import MINUTE_US, SECOND_US, parse_time
+from stepwatch.schemas.topics import EVENT_BYTES_MAX
+from stepwatch.sdk.checking import Checked, EventError
+
+AHEAD_MAX_US: Final = 10 * MINUTE_US
+"""How far a time may lie ahead of what it is compared with (contract section 3, dead letters)."""
+DEPTH_MAX: Final = 16
+"""How deep objects and arrays may nest (contract section 3, dead letters)."""
+TENANT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NO_DATA: Final = (b"", b"null", b'""')
+_BIG: Final = 2**63
+_UNSAYABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+
+
+def check(event: Mapping[str, Any]) -> Checked:
+    """Check and encode one event; see `checking.check_event`.
+
+    Raises:
+        EventError: the worker would dead-letter it, or does not know its type.
+    """
+    try:
+        value = encode_json(event if type(event) is dict else dict(event))
+    except _UNSAYABLE as error:
+        raise _unsayable(event, error) from None
+    return _check_fast(value) or _check_slowly(value)
+
+
+def _check_fast(value: bytes) -> Checked | None:
+    """Accept what is right at first sight; None: something is wrong, or only looks so."""
+    if len(value) > EVENT_BYTES_MAX or value.count(b"{") + value.count(b"[") > DEPTH_MAX:
+        return None
+    try:
+        envelope: Any = decode_envelope(value)
+        kind, subject = envelope.type, envelope.subject
+        if not (envelope.id and envelope.source and envelope.time) or kind not in ev.EVENT_TYPES:
+            return None
+        time_us = parse_time(envelope.time)
+        if time_us is None or time_us - time.time_ns() // 1000 > AHEAD_MAX_US:
+            return None
+        if kind == ev.HEARTBEAT:
+            return Checked(kind, b"", value)
+        raw = bytes(envelope.data)
+        data = decode_data(b"{}" if raw in _NO_DATA else raw)
+    except msgspec.MsgspecError:
+        return None
+    tenant = data.tenant or "default"
+    if not subject or not TENANT.fullmatch(tenant):
+        return None
+    if not all(getattr(data, name) for name in ev.REQUIRED_FIELDS.get(kind, ())):
+        return None
+    if data.auth_time is not None and not -_BIG < data.auth_time * SECOND_US <= time_us + AHEAD_MAX_US:
+        return None
+    return Checked(kind, subject_key(tenant, subject), value)
+
+
+def _check_slowly(value: bytes) -> Checked:
+    """Find the first fault in the contract's order, or accept what only looked wrong."""
+    if len(value) > EVENT_BYTES_MAX:
+        raise EventError("json", f"{len(value)} bytes; {EVENT_BYTES_MAX} are allowed")
+    event: dict[str, Any] = msgspec.json.decode(value)
+    if _is_deeper(event, DEPTH_MAX):
+        raise EventError("json", f"nested deeper than {DEPTH_MAX}")
+    for name in ("id", "source", "type"):
+        _text(event, name)
+    kind = event["type"]
+    if kind not in ev.EVENT_TYPES:
+        raise EventError("type", f"expected one of {', '.join(sorted(ev.EVENT_TYPES))}, got {kind[:60]!r}")
+    time_us = parse_time(_text(event, "time"))
+    if time_us is None:
+        raise EventError("time", f"expected RFC 3339 with a zone, years 1970 to 2261, got {event['time'][:60]!r}")
+    if time_us - time.time_ns() // 1000 > AHEAD_MAX_US:
+        raise EventError("time", f"{event['time']} is more than 10 minutes ahead of this machine's clock")
+    data = event.get("data")
+    if data is None or data == "":
+        data = {}
+    if not isinstance(data, dict):
+        raise EventError("data", f"expected an object, got {type(data).__name__}")
+    if kind == ev.HEARTBEAT:
+        return Checked(kind, b"", value)
+    known = _known_fields(event, data)
+    for name in ev.REQUIRED_FIELDS.get(kind, ()):
+        if not getattr(known, name):
+            raise EventError(f"data.{name}", f"missing; {kind} must have it")
+    if known.auth_time is not None and int(known.auth_time) * SECOND_US > time_us + AHEAD_MAX_US:
+        raise EventError("data.auth_time", "more than 10 minutes after time (is it in milliseconds?)")
+    return Checked(kind, subject_key(known.tenant or "default", event["subject"]), value)
+
+
+def _known_fields(event: dict[str, Any], data: dict[str, Any]) -> ev.Data:
+    faults: dict[str, str] = {}
+    known: ev.Data | None = None
+    try:
+        known = ev.Data.model_validate(data)
+    except ValidationError as refused:
+        for error in refused.errors(include_url=False, include_input=False):
+            # The path ends where the names end: `data.amr`, not `data.amr.0`.
+            names = [str(part) for part in error["loc"] if isinstance(part, str)]
+            names = names[:1] if names[:1] == ["auth_time"] else names
+            faults.setdefault("data." + ".".join(names), error["msg"].removeprefix("Value error, "))
+    tenant = data.get("tenant")
+    if isinstance(tenant, str) and tenant and not TENANT.fullmatch(tenant):
+        faults["data.tenant"] = f"expected 1 to 64 of A-Z a-z 0-9 . _ -, got {tenant[:80]!r}"
+    if "data.tenant" in faults:
+        raise EventError("data.tenant", faults["data.tenant"])
+    _text(event, "subject")
+    for field, problem in faults.items():
+        raise EventError(field, problem)
+    assert known is not None
+    return known
+
+
+def _text(event: dict[str, Any], name: str) -> str:
+    value = event.get(name)
+    if value is None or value == "":
+        raise EventError(name, "missing")
+    if not isinstance(value, str):
+        raise EventError(name, f"expected a string, got {type(value).__name__}")
+    return value
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth == 0 or any(_is_deeper(item, depth - 1) for item in value.values())
+    if isinstance(value, list):
+        return depth == 0 or any(_is_deeper(item, depth - 1) for item in value)
+    return False
+
+
+def _unsayable(event: Mapping[str, Any], error: Exception) -> EventError:
+    """Which member JSON cannot say: a lone surrogate, an object of a class of its own, endless nesting."""
+    data = event.get("data")
+    members = {f"data.{name}": value for name, value in data.items()} if isinstance(data, Mapping) else {}
+    for path, value in {**members, **event}.items():
+        try:
+            encode_json(value)
+        except _UNSAYABLE as found:
+            return EventError(str(path), f"is no JSON: {found}")
+    return EventError("json", str(error))
