@@ -41,7 +41,9 @@ def demo(
     Exit status 0 where every story ended as its script says and the tables equal a replay of the same events; else 1,
     with the difference. 3 where a server cannot be had, 130 where it was interrupted before that was known.
     """
-    # As Ctrl-C: one way out, whoever asks for it and whatever is being done.
+    # As Ctrl-C: one way out, whoever asks for it and whatever is being done. A script that starts us in the background
+    # has SIGINT ignored, and then nothing would end us.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
         status = _play(data, seconds, people, seed)

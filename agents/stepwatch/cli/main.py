@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
@@ -41,6 +40,8 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version as version_of
+
         print(f"stepwatch {version_of('stepwatch')}")
         raise typer.Exit
 
