@@ -31,6 +31,7 @@ from tests.sources.rows import (
     in_session,
     keycloak,
     keycloak_admin,
+    of_user,
     okta,
     user,
 )
@@ -137,12 +138,12 @@ ROWS: dict[str, tuple[Any, Any]] = {
         okta("user.account.privilege.grant", uuid="u-2", published=LATER, target=[user("00u2")]),
     ),
     "cloudtrail": (
-        aws("s3", "ListBuckets", userIdentity=in_session("true", "2026-03-02T09:00:00Z"), eventTime=LATER),
+        aws("s3", "ListBuckets", userIdentity=of_user("true", "2026-03-02T09:00:00Z"), eventTime=LATER),
         aws(
             "iam",
             "AttachUserPolicy",
             eventID="e2",
-            userIdentity=in_session("false", "2026-03-02T09:00:00Z"),
+            userIdentity=of_user("false", "2026-03-02T09:00:00Z"),
             eventTime=LATER,
             requestParameters={"userName": "b"},
         ),
@@ -182,3 +183,19 @@ def test_a_deed_of_the_log_without_a_proof_fires(name: str) -> None:
 def test_a_deed_of_the_log_after_a_proof_of_the_log_stays_silent(name: str) -> None:
     (verdict,) = judged(name, *ROWS[name]).values()
     assert verdict[0] == "verified"
+
+
+def test_a_deed_in_a_role_is_covered_by_the_code_that_the_role_was_taken_with_and_by_no_switch() -> None:
+    role = in_session("true", "2026-03-02T09:00:00Z")
+    deed = aws("iam", "AttachUserPolicy", eventID="e2", userIdentity=role, eventTime=LATER)
+    taken = {"responseElements": {"assumedRoleUser": {"arn": role["arn"]}}}
+    switched = aws("sts", "AssumeRole", **taken)
+    by_code = aws("sts", "AssumeRole", requestParameters={"serialNumber": "S1"}, **taken)
+    assert judged("cloudtrail", switched, deed) == {"aws-rights": ("unverified", "no_step_up")}
+    assert judged("cloudtrail", by_code, deed) == {"aws-rights": ("verified", "login")}
+
+
+def test_a_secret_added_to_a_client_of_oktas_api_asks_for_a_proof() -> None:
+    deed = okta("app.oauth2.credentials.lifecycle.create", uuid="u-2", published=LATER)
+    assert judged("okta", deed) == {"okta-rights": ("unverified", "no_step_up")}
+    assert judged("okta", ROWS["okta"][0], deed) == {"okta-rights": ("verified", "step_up")}

@@ -80,6 +80,12 @@ def in_session(mfa: Any, created: str = "2026-03-02T08:00:00Z", **identity: Any)
     } | identity
 
 
+def of_user(mfa: Any, created: str = "2026-03-02T08:00:00Z", **identity: Any) -> Row:
+    """`userIdentity` of an IAM user in a session of temporary credentials."""
+    arn = USER_ARN
+    return in_session(mfa, created, type="IAMUser", arn=arn, principalId="AIDAROSA", userName="rosa") | identity
+
+
 def sign_in(name: str, ended: str, **parts: Any) -> Row:
     """A record of the console's sign-in; the key id is empty, as AWS writes it there."""
     more = parts.pop("more", {})

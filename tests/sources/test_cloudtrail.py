@@ -51,6 +51,31 @@ def test_a_call_is_named_by_the_table_or_by_its_own_words(
     assert event["data"]["resource"]["sensitivity"] == sensitivity
 
 
+@pytest.mark.parametrize(
+    ("service", "call", "action", "sensitivity"),
+    [
+        ("sso-directory", "CompleteVirtualMfaDeviceRegistration", "idp.factor.enroll", "high"),
+        ("sso-directory", "CompleteWebAuthnDeviceRegistration", "idp.factor.enroll", "high"),
+        ("sso-directory", "DeleteMfaDeviceForUser", "idp.factor.remove", "high"),
+        ("sso-directory", "DeleteUser", "idp.user.delete", "high"),
+        ("identitystore", "CreateUser", "idp.user.create", "high"),
+        ("identitystore", "DeleteUser", "idp.user.delete", "high"),
+        ("sso-directory", "RemoveMemberFromGroup", "idp.group.member_remove", "moderate"),
+        ("identitystore", "DeleteGroupMembership", "idp.group.member_remove", "moderate"),
+        ("sso", "AttachManagedPolicyToPermissionSet", "iam.policy.attach", "critical"),
+        ("iam", "UploadSSHPublicKey", "iam.ssh_key.create", "high"),
+        ("iam", "DeleteGroupPolicy", "iam.policy.delete", "high"),
+        ("iam", "UpdateLoginProfile", "idp.password.reset", "critical"),
+        ("cognito-idp", "AdminSetUserPassword", "idp.password.reset", "high"),
+    ],
+)
+def test_a_deed_has_the_name_that_it_has_in_every_product(
+    service: str, call: str, action: str, sensitivity: str
+) -> None:
+    data = one("cloudtrail", aws(service, call))["data"]
+    assert (data["action"], data["resource"]["sensitivity"]) == (action, sensitivity)
+
+
 def test_the_resource_is_found_in_lists_responses_and_pairs() -> None:
     def resource(*call: str, **parts: Any) -> str | None:
         event = one("cloudtrail", aws(*call, **parts))
@@ -200,6 +225,9 @@ def test_all_envelopes_hold_the_same_record() -> None:
     assert one("cloudtrail", {"@timestamp": "2026-03-02T09:01:00Z", "@message": text}) == expected
     assert read("cloudtrail", {"message": json.dumps({"Records": [record, record]}), "tags": []}) == [expected] * 2
     assert read("cloudtrail", [{"detail": record}]) == [expected]
+    assert one("cloudtrail", {"log": text + "\n", "stream": "stdout", "time": "2026-03-02T09:01:00Z"}) == expected
+    hooked = json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": record})
+    assert one("cloudtrail", {"Type": "Notification", "Message": hooked, "Timestamp": "x"}) == expected
     shipped = {"@timestamp": "2026-03-02T09:00:00.000Z"} | {k: v for k, v in record.items() if k != "eventTime"}
     assert one("cloudtrail", shipped) == expected
 
@@ -209,7 +237,7 @@ def test_an_empty_envelope_is_counted(empty: Any) -> None:
     assert one("cloudtrail", empty).field == "json"
 
 
-@pytest.mark.parametrize("inner", [{"Records": [1, "x", None]}, {"logEvents": [{"message": "{"}, 1, {}]}])
+@pytest.mark.parametrize("inner", [{"Records": [1, "x", None]}, {"logEvents": [{"message": "{"}, 1, None]}])
 def test_each_record_of_a_file_that_is_none_is_counted(inner: Any) -> None:
     assert [skip.field for skip in read("cloudtrail", inner)] == ["json"] * 3
 

@@ -8,7 +8,7 @@ import pytest
 
 from stepwatch.sources import Skip
 from tests.sources.reading import one, read
-from tests.sources.rows import ROLE_ARN, USER_ARN, aws, in_session, sign_in
+from tests.sources.rows import ROLE_ARN, USER_ARN, aws, in_session, of_user, sign_in
 
 ROOT: dict[str, Any] = {"type": "Root", "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333"}
 
@@ -86,11 +86,11 @@ def test_a_factor_that_did_not_check_failed() -> None:
 
 
 def test_mfa_in_a_session_context_is_the_login_before_it_and_the_same_from_every_row() -> None:
-    denied = aws("kms", "Decrypt", userIdentity=in_session("true"), eventID="e1", errorCode="AccessDenied")
+    denied = aws("kms", "Decrypt", userIdentity=of_user("true"), eventID="e1", errorCode="AccessDenied")
     later = aws(
         "s3",
         "ListBuckets",
-        userIdentity=in_session("TRUE", accessKeyId="ASIA9"),
+        userIdentity=of_user("TRUE", accessKeyId="ASIA9"),
         eventID="e2",
         eventTime="2026-03-02T15:30:00Z",
         sourceIPAddress="198.51.100.9",
@@ -101,23 +101,57 @@ def test_mfa_in_a_session_context_is_the_login_before_it_and_the_same_from_every
     assert first == second
     assert first == {
         "specversion": "1.0",
-        "id": f"{ROLE_ARN}@2026-03-02T08:00:00Z#mfa",
+        "id": f"{USER_ARN}@2026-03-02T08:00:00Z#mfa",
         "source": "/aws/cloudtrail",
         "type": "stepwatch.session.started",
         "time": "2026-03-02T08:00:00Z",
-        "subject": ROLE_ARN,
-        "data": {"session": f"{ROLE_ARN}@2026-03-02T08:00:00Z", "amr": ["mfa"], "auth_time": 1772438400},
+        "subject": USER_ARN,
+        "data": {"session": f"{USER_ARN}@2026-03-02T08:00:00Z", "amr": ["mfa"], "auth_time": 1772438400},
     }
     assert action["data"]["session"] == first["data"]["session"]
 
 
 @pytest.mark.parametrize("mfa", ["false", False, None, "yes", 1, "", ["true"]])
 def test_no_mfa_in_a_session_context_tells_of_no_login(mfa: Any) -> None:
-    assert one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session(mfa)))["type"].endswith("performed")
+    assert one("cloudtrail", aws("s3", "ListBuckets", userIdentity=of_user(mfa)))["type"].endswith("performed")
+
+
+def test_a_role_that_was_switched_to_does_not_say_when_its_factor_was_proved() -> None:
+    for identity in (in_session("true"), in_session(True), in_session("true", type="AssumedRoleOfTomorrow")):
+        event = one("cloudtrail", aws("s3", "ListBuckets", userIdentity=identity))
+        assert event["type"] == "stepwatch.action.performed"
+        assert event["data"]["session"] == f"{ROLE_ARN}@2026-03-02T08:00:00Z"
+
+
+def test_a_role_taken_with_a_code_begins_with_a_proof_in_the_session_of_its_calls() -> None:
+    device = "arn:aws:iam::111122223333:mfa/rosa-phone"
+    parts = {"requestParameters": {"serialNumber": device}, "responseElements": {"assumedRoleUser": {"arn": ROLE_ARN}}}
+    verified, login, action = read("cloudtrail", aws("sts", "AssumeRole", eventTime="2026-03-02T08:00:00Z", **parts))
+    assert (verified["subject"], verified["data"]["verification"]) == (USER_ARN, "e1")
+    assert (login["type"], login["subject"]) == ("stepwatch.session.started", ROLE_ARN)
+    assert (login["id"], login["time"]) == ("e1#role", "2026-03-02T08:00:00Z")
+    call = one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("true")))
+    assert login["data"] == {
+        "session": call["data"]["session"],
+        "client": action["data"]["client"],
+        "amr": ["otp"],
+        "credential": device,
+        "verification": "e1",
+    }
+    refused = aws("sts", "AssumeRole", errorCode="AccessDenied", **parts)
+    assert one("cloudtrail", refused)["type"] == "stepwatch.action.performed"
+    without = aws("sts", "AssumeRole", responseElements=parts["responseElements"])
+    assert one("cloudtrail", without)["type"] == "stepwatch.action.performed"
+
+
+def test_the_two_accounts_copies_of_one_call_tell_of_one_proof() -> None:
+    parts = {"requestParameters": {"serialNumber": "S1"}, "sharedEventID": "sh-1"}
+    copies = [read("cloudtrail", aws("sts", "AssumeRole", eventID=id, **parts))[0] for id in ("e1", "e2")]
+    assert [copy["data"]["verification"] for copy in copies] == ["sh-1", "sh-1"]
 
 
 def test_mfa_without_a_readable_creation_has_no_time_and_tells_of_no_login() -> None:
-    event = one("cloudtrail", aws("s3", "ListBuckets", userIdentity=in_session("true", "...")))
+    event = one("cloudtrail", aws("s3", "ListBuckets", userIdentity=of_user("true", "...")))
     assert event["type"] == "stepwatch.action.performed"
     assert "session" not in event["data"]
 
@@ -183,6 +217,7 @@ def identity_center(name: str, ended: str, kind: str) -> Any:
         ("CredentialChallenge", "Success", "TOTP", "stepwatch.stepup.challenged", None),
         ("CredentialVerification", "Success", "TOTP", "stepwatch.stepup.verified", ["otp"]),
         ("CredentialVerification", "Success", "WEBAUTHN", "stepwatch.stepup.verified", ["hwk"]),
+        ("CredentialVerification", "Success", "EMAIL_OTP", "stepwatch.stepup.verified", None),
         ("CredentialVerification", "Failure", "TOTP", "stepwatch.stepup.failed", None),
         (
             "UserAuthentication",
@@ -192,6 +227,7 @@ def identity_center(name: str, ended: str, kind: str) -> Any:
             ["pwd", "otp", "mfa"],
         ),
         ("UserAuthentication", "Success", "PASSWORD", "stepwatch.session.started", ["pwd"]),
+        ("UserAuthentication", "Success", "PASSWORD,EMAIL_OTP", "stepwatch.session.started", ["pwd"]),
         ("UserAuthentication", "Success", "EXTERNAL_IDP", "stepwatch.session.started", None),
     ],
 )
@@ -201,6 +237,13 @@ def test_identity_center_says_each_step(name: str, ended: str, kind: str, become
     assert event["subject"] == "111122223333:rosa"
     assert event["data"]["challenge"] == "w-1"
     assert event["data"].get("amr") == amr
+
+
+def test_a_factor_verified_and_the_login_that_it_was_for_are_one_proof() -> None:
+    for name, kind in (("CredentialVerification", "TOTP"), ("UserAuthentication", "PASSWORD,TOTP")):
+        assert one("cloudtrail", identity_center(name, "Success", kind))["data"]["verification"] == "w-1"
+    for name, kind in (("UserAuthentication", "PASSWORD"), ("CredentialChallenge", "TOTP")):
+        assert "verification" not in one("cloudtrail", identity_center(name, "Success", kind))["data"]
 
 
 @pytest.mark.parametrize("name", ["CredentialChallenge", "CredentialVerification"])

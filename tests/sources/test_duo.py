@@ -214,6 +214,11 @@ def test_all_envelopes_hold_the_same_row() -> None:
     activity = duo_activity("user_update", {"name": "bob"})
     assert read("duo", {"response": {"items": [activity], "metadata": {}}}) == [one("duo", activity)]
     assert read("duo", {"response": []}) == [Skip("an envelope without a record", "json")]
+    assert read("duo", {"authlogs": [row], "metadata": {}}) == [expected]
+    assert read("duo", {"items": [activity]}) == [one("duo", activity)]
+    answer = {"stat": "OK", "response": {"authlogs": [row, row], "metadata": {}}}
+    assert read("duo", [answer]) == [expected] * 2
+    assert read("duo", {"message": json.dumps(answer)}) == [expected] * 2
     assert one("duo", {"message": "no json"}).field == "json"
 
 

@@ -247,6 +247,9 @@ def test_a_syslog_line_of_enterprise_server_holds_the_record_behind_its_prefix()
     shipped = {"@timestamp": "...", "host": "10.1.1.1", "message": syslog(row), "program": "github_audit"}
     assert one("github", shipped) == bare
     assert one("github", {"message": row}) == bare
+    for name in ("message", "log", "Message"):
+        assert one("github", {name: json.dumps(row)}) == bare
+    assert one("github", {"log": syslog(row) + "\n"}) == bare
 
 
 @pytest.mark.parametrize("message", ["<190>Mar 2 ghes sshd: {}", "<190>Mar 2 ghes github_audit: {", "github_audit: x"])

@@ -33,7 +33,6 @@ def test_a_login_is_a_session_start_and_says_no_factor_that_the_event_does_not()
         ("webauthn", ["hwk"]),
         ("webauthn-passwordless", ["hwk"]),
         ("password,otp", ["pwd", "otp", "mfa"]),
-        ("recovery-authn-codes", None),
         ("kerberos", None),
         ("openid-connect", None),
         ("", None),
@@ -45,6 +44,21 @@ def test_a_login_says_its_factor_in_words_of_rfc_8176_or_not_at_all(
     credential_type: Any, amr: list[str] | None
 ) -> None:
     assert one("keycloak", keycloak("LOGIN", {"credential_type": credential_type}))["data"].get("amr") == amr
+
+
+@pytest.mark.parametrize(("kinds", "amr"), [("password,recovery-authn-codes", ["pwd"]), ("recovery-authn-codes", None)])
+def test_a_recovery_code_is_a_bypass_and_no_second_factor(kinds: str, amr: list[str] | None) -> None:
+    login, bypassed = read("keycloak", keycloak("LOGIN", {"credential_type": kinds}))
+    assert login["data"].get("amr") == amr
+    assert (bypassed["type"], bypassed["id"]) == ("stepwatch.stepup.bypassed", "k-1#bypassed")
+    assert (bypassed["subject"], bypassed["data"]["session"]) == ("9a7e-rosa", "kc-s1")
+
+
+def test_a_login_in_an_impersonated_session_proves_nothing_of_the_impersonator() -> None:
+    details = {"impersonator": "boss", "credential_type": "otp", "selected_credential_id": "c-9", "acr": "gold"}
+    event = one("keycloak", keycloak("LOGIN", details))
+    assert (event["type"], event["subject"]) == ("stepwatch.session.started", "boss")
+    assert event["data"] == {"challenge": "kc-s1", "client": {"ip": "203.0.113.7"}}
 
 
 @pytest.mark.parametrize(("checked", "amr"), [("true", ["hwk", "user"]), ("false", ["hwk"])])

@@ -18,7 +18,7 @@ PREFIX = "2026-03-02 09:00:00,123 INFO  [org.keycloak.events] (executor-thread-7
 WHEN = "2026-03-02T09:00:00.123000Z"
 BEFORE_22 = (
     "type=LOGIN, realmId=acme, clientId=payroll, userId=9a7e-rosa, ipAddress=203.0.113.7, auth_method=openid-connect, "
-    "redirect_uri=https://app.example/cb?a=b,c=d, username='rosa of acme', code_id=kc-s1, credential_type=otp"
+    "redirect_uri=https://app.example/cb?a=b,c=d, credential_type=otp, username='rosa of acme', code_id=kc-s1"
 )
 QUOTED = (
     'type="LOGIN", realmId="a1b2", realmName="acme", clientId="payroll", userId="9a7e-rosa", sessionId="kc-s1", '
@@ -82,6 +82,43 @@ def test_the_first_value_of_a_name_counts_so_a_user_name_says_nothing_else() -> 
     for name in ("x, userId=boss, type=LOGIN", "x', userId='boss', type='LOGIN"):
         event = said(PREFIX + f"type=REGISTER, userId=9a7e, ipAddress=203.0.113.7, username='{name}', code_id=c")
         assert (event["subject"], event["data"]["action"]) == ("9a7e", "idp.user.create")
+
+
+QUOTED_BEGIN = 'type="LOGIN", realmId="a1b2", userId="9a7e", ipAddress="203.0.113.7", code_id="s", '
+BARE_BEGIN = "type=LOGIN, realmId=acme, userId=9a7e, ipAddress=203.0.113.7, code_id=s, "
+TYPED = ", credential_type={0}otp{0}, impersonator={0}boss{0}, acr={0}gold{0}, selected_credential_id={0}c-9"
+
+
+@pytest.mark.parametrize("before", ["m", "m\\", "m\\\\", '\\"', ""])
+def test_nobody_proves_by_a_name_with_quotes_whatever_is_behind_it(before: str) -> None:
+    # As the listener writes it: every `"` escaped, no `\`.
+    name = (before + '"' + TYPED.format('"')).replace('"', '\\"')
+    for rest in ("", ', x="y"'):
+        event = said(PREFIX + QUOTED_BEGIN + f'username="{name}"{rest}')
+        assert event["subject"] == "9a7e"
+        assert event["data"] == {"session": "s", "challenge": "s", "client": {"ip": "203.0.113.7"}}
+
+
+def test_nobody_proves_by_a_name_in_a_log_that_escapes_nothing() -> None:
+    for name in ("m'" + TYPED.format("") + ", x='y", "m" + TYPED.format('"') + '"', "m'" + TYPED.format("'") + ", x='"):
+        event = said(PREFIX + BARE_BEGIN + f"username='{name}'")
+        assert event["subject"] == "9a7e"
+        assert event["data"] == {"session": "s", "challenge": "s", "client": {"ip": "203.0.113.7"}}
+    whole = 'm, type="LOGIN", userId="boss", ipAddress="203.0.113.9", credential_type="otp", y="z"'
+    assert said(PREFIX + BARE_BEGIN + f"username='{whole}'")["subject"] == "9a7e"
+
+
+def test_a_factor_that_stands_before_any_quote_is_keycloaks_own_word() -> None:
+    for line in (
+        BARE_BEGIN + "credential_type=otp, username='ro sa'",
+        BARE_BEGIN + "username=rosa, credential_type=otp",
+    ):
+        assert said(PREFIX + line)["data"]["amr"] == ["otp"]
+
+
+def test_a_value_with_a_quote_that_keycloak_cannot_have_written_names_nobody() -> None:
+    line = 'type="LOGIN", userId="9a7e", sessionId=null, ipAddress="203.0.113.7", code_id="a\\"b"'
+    assert one("keycloak", (PREFIX + line).encode()) == Skip("a line that is cut off", "json")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from stepwatch.schemas.times import format_time
 from stepwatch.sources import base
 from stepwatch.sources.actions import camel_words, parse_table
 from stepwatch.sources.amr import RFC_8176, TABLE, key_words, lookup
+from stepwatch.sources.envelopes import unwrap
 
 NOON = "2026-03-02T12:00:00.000000Z"
 
@@ -100,6 +101,20 @@ def test_a_byte_that_is_no_text_does_not_hide_the_row() -> None:
     }
     assert base.decode_line(b'{"agent": "\xff", "call": "StopLogging"}')["call"] == "StopLogging"
     assert base.decode_line(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+def test_an_envelope_is_opened_as_deep_as_any_collector_nests_and_a_row_never() -> None:
+    row = {"sign": 1, "message": '{"sign": 2}'}
+    assert list(unwrap([row, 7], ("message",), ("sign",))) == [(row, None), (base.NOT_JSON, None)]
+    value: object = row
+    for _ in range(3):
+        value = {"message": json.dumps([value]), "@timestamp": NOON}
+    assert list(unwrap(value, ("message",), ("sign",))) == [(row, NOON)]
+    for _ in range(1000):
+        value = {"message": value}
+    assert len(list(unwrap(value, ("message",), ("sign",)))) == 1
+    assert list(unwrap({"message": "text"}, ("message",), ("sign",))) == [({"message": "text"}, None)]
+    assert list(unwrap({"message": "{"}, ("message",), ("sign",))) == [(base.NOT_JSON, None)]
 
 
 @pytest.mark.parametrize("line", [b"{", b"NaN", b'{"a": NaN}', b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000])

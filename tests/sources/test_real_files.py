@@ -52,7 +52,7 @@ CLOUDTRAIL: dict[str, dict[str, int]] = {
     "otrf_ec2_proxy_s3_exfiltration.jsonl": {"action.performed": 98, "session.started": 87, SERVICE: 5},
     "panther_rule_tests.jsonl": {
         "action.performed": 201,
-        "session.started": 65,
+        "session.started": 11,
         "stepup.failed": 1,
         SERVICE: 5,
         NOBODY: 10,

@@ -16,9 +16,9 @@ from tests.sources.rows import (
     entra_step,
     entra_target,
     github,
-    in_session,
     keycloak,
     keycloak_admin,
+    of_user,
     okta,
     sign_in,
     user,
@@ -44,7 +44,7 @@ def _okta() -> Iterator[Any]:
 
 
 def _cloudtrail() -> Iterator[Any]:
-    mine = in_session("true", onBehalfOf={"userId": "u-7"})
+    mine = of_user("true", onBehalfOf={"userId": "u-7"})
     yield aws("iam", "AttachUserPolicy", userIdentity=mine)
     yield aws("sts", "AssumeRole", userIdentity=mine, requestParameters={"serialNumber": "S"})
     wrong = {
@@ -85,6 +85,7 @@ def _keycloak() -> Iterator[Any]:
     key = {"credential_type": "webauthn", "public_key_credential_id": "AbC", "acr": "2"}
     yield keycloak("LOGIN", key)
     yield keycloak("LOGIN_ERROR", {"credential_type": "otp"}, error="invalid_user_credentials")
+    yield keycloak("LOGIN", {"credential_type": "recovery-authn-codes"})
     yield keycloak("LOGOUT")
     yield keycloak("UPDATE_CREDENTIAL", {"credential_type": "otp", "credential_id": "c-9"})
     yield keycloak("IMPERSONATE", {"impersonator": "boss"})

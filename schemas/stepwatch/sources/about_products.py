@@ -74,21 +74,21 @@ CLOUDTRAIL: Final = About(
         "client.ip",
         {
             t.ACTION_PERFORMED: "session on_behalf_of",
-            t.SESSION_STARTED: "session amr auth_time challenge credential",
+            t.SESSION_STARTED: "session amr auth_time challenge verification credential",
             t.STEPUP_CHALLENGED: "challenge",
-            t.STEPUP_VERIFIED: "session amr challenge credential",
+            t.STEPUP_VERIFIED: "session amr challenge verification credential",
             t.STEPUP_FAILED: "session challenge failure",
             t.CREDENTIAL_CHANGED: "credential",
         },
     ),
     limits={
         "accept: [step_up]": "only GetSessionToken or AssumeRole with a device's code, CheckMfa and Identity Center",
-        "accept: [login]": "a session that began with MFA; on SSO logins AWS cannot know what the provider did",
+        "accept: [login]": "a user's session that began with MFA, a role's with a code; nothing is known of SSO logins",
         "amr_any": "mostly `mfa`: of a running session AWS does not say which factor it was",
         "same_session": "a long-term key (AKIA...) has no session: its deeds are never verified, and that is right",
         "session of an action": "a long-term key has none",
         "session of a proof": "CheckMfa and Identity Center's steps come before there is one",
-        "time of the proof (auth_time)": "when the session was made; the factor may be older (a role inherits it)",
+        "time of the proof (auth_time)": "when the user's session was made",
         "credential that proved": "a console login and a code for STS name the device; a running session does not",
         "challenge": "Identity Center's alone",
         "for whom it was done": "Identity Center's user, where a role acts for one",
@@ -98,6 +98,7 @@ CLOUDTRAIL: Final = About(
     },
     watch=(
         "The role a person takes makes another subject: list the ARNs of one human under `identities`.",
+        "A role that was switched to inherits `mfaAuthenticated` and not its time: only AssumeRole with a code proves.",
         "Give `max_age` in hours: it counts from the beginning of the session, and there is no step-up inside it.",
     ),
 )
@@ -163,6 +164,7 @@ KEYCLOAK: Final = About(
             t.SESSION_STARTED: "amr acr challenge credential",
             t.SESSION_REVOKED: "",
             t.STEPUP_FAILED: "challenge failure",
+            t.STEPUP_BYPASSED: "challenge",
             t.CREDENTIAL_CHANGED: "credential",
         },
     ),
@@ -183,6 +185,8 @@ KEYCLOAK: Final = About(
     watch=(
         "Where no flow writes credential_type, every deed is unverified: take the proofs from the application instead.",
         "The text log has no zone: it is read as UTC, and no line as of a zone of its own.",
+        "The text log before Keycloak 22 does not escape what users type: behind a quote, no factor is read.",
+        "A recovery code is a bypass, not a proof.",
     ),
 )
 

@@ -142,7 +142,7 @@ AWS: Final[dict[str, Word]] = {
             "totp": ("otp",),
             "resync totp": ("otp",),
             "webauthn": ("hwk",),
-            "email otp": ("otp",),
+            "email otp": (),
             "external idp": (),
         },
     ),

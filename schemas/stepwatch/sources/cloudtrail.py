@@ -2,7 +2,8 @@
 
 Read are single records, `{"Records": [...]}` files, EventBridge events (`detail`), LookupEvents
 (`CloudTrailEvent`, a JSON text), CloudWatch Logs (subscriptions with `logEvents`, Insights with `@message`), and
-records that came through Logstash: as fields beside `@timestamp`, or as JSON text in `message`.
+records that came through a collector: as fields beside `@timestamp`, or as JSON text in `message`, `log` or
+`Message` (SNS).
 
 - **id**: `eventID` and the step: `e1#login`, `e2#action-success`.
 - **subject, session**: `userIdentity`, by `cloudtrail_identity.py`.
@@ -18,27 +19,28 @@ records that came through Logstash: as fields beside `@timestamp`, or as JSON te
   `No` is `pwd` for an IAM user or root; for every other login AWS cannot know what the identity provider did,
   so there is no `amr`. A failed login proves nothing.
 - `CheckMfa`, and `GetSessionToken` or `AssumeRole` with a `serialNumber`, are `stepup.verified` if they
-  succeeded.
+  succeeded. Such an `AssumeRole` is besides the login of the role's session, which it names: `session.started` of
+  that ARN with the same `verification`, the `sharedEventID` that the other account's copy of the row has, too.
 - Identity Center's CredentialChallenge and CredentialVerification of a second factor are challenged, verified
-  and failed; its UserAuthentication is the login.
-- An action whose session context says `mfaAuthenticated: "true"` tells of the login before it. It becomes one
-  `session.started` with `amr: [mfa]` and `auth_time` = `creationDate`: the same event, with the same id, from
-  every row of that session, and no more. The factor may be older than that (a role switched to in the console
-  inherits it).
+  and failed; its UserAuthentication is the login. Both tell of one proof, `verification` is `AuthWorkflowID`.
+- An action of a user whose session context says `mfaAuthenticated: "true"` tells of the login before it. It
+  becomes one `session.started` with `amr: [mfa]` and `auth_time` = `creationDate`: the same event, with the same
+  id, from every row of that session, and no more. Of a role's session it says only that there was a proof at some
+  time (each switch of roles makes a new `creationDate`, and inherits the factor): no event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from stepwatch.schemas import events as t
 from stepwatch.sources import base, cloudtrail_proofs
-from stepwatch.sources.base import Event, Skip, at, text
+from stepwatch.sources.base import Event, Skip, text
 from stepwatch.sources.cloudtrail_actions import deed_of
 from stepwatch.sources.cloudtrail_identity import caller_of
 from stepwatch.sources.cloudtrail_record import Record
+from stepwatch.sources.envelopes import COLLECTORS, unwrap
 
 _NAMES: Final = {
     name.lower(): name
@@ -56,10 +58,8 @@ _NAMES: Final = {
         *("responseElements", "serviceEventDetails", "sourceIPAddress", "userAgent", "userIdentity"),
     )
 }
-_TEXTS: Final = (("CloudTrailEvent", "EventTime"), ("message", "@timestamp"), ("@message", "@timestamp"))
-"""Members that hold a record as JSON text, each with the time beside it."""
-_DEPTH_MAX: Final = 4
-"""Envelopes in envelopes: a collector's message, with a file of records in it."""
+_ENVELOPES: Final = ("Records", "Events", "CloudTrailEvent", "detail", "logEvents", *COLLECTORS)
+_SIGNS: Final = ("eventName",)
 _STAMPS: Final = ("eventTime", "@timestamp", "at_sign_timestamp")
 
 _DIGEST: Final = Skip("a digest of log files, no record", "type")
@@ -86,7 +86,7 @@ class CloudTrail:
         if not line.strip():
             return []
         found: list[Event | Skip] = []
-        for record, envelope_time in _records(base.decode_line(line)):
+        for record, envelope_time in unwrap(base.decode_line(line), _ENVELOPES, _SIGNS):
             found += self._of_record(record, envelope_time)
         return found
 
@@ -103,43 +103,6 @@ class CloudTrail:
         if isinstance(caller, Skip):
             return [caller]
         return _events(Record(raw, caller, time_us, self.source, self.tenant))
-
-
-def _records(value: Any, envelope_time: Any = None, depth: int = 0) -> Iterator[tuple[Any, Any]]:
-    """The records in a line, whatever envelopes it came in, each with the envelope's time."""
-    inner = _unwrapped(value) if depth < _DEPTH_MAX else None
-    if inner is None:
-        yield value, envelope_time
-        return
-    content, said = inner
-    envelope_time = envelope_time if said is None else said
-    if not isinstance(content, list):
-        yield from _records(content, envelope_time, depth + 1)
-        return
-    if not content:
-        yield base.NO_RECORD, None
-    for one in content:
-        yield from _records(one, envelope_time, depth + 1) if isinstance(one, dict) else [(one, None)]
-
-
-def _unwrapped(value: Any) -> tuple[Any, Any] | None:
-    """What an envelope holds and the envelope's time; None where the value is no envelope."""
-    if isinstance(value, list):
-        return value, None
-    if not isinstance(value, dict) or "eventName" in value:
-        return None
-    for key in ("Records", "Events"):
-        if isinstance(value.get(key), list):
-            return value[key], None
-    if isinstance(value.get("detail"), dict):
-        return value["detail"], value.get("time")
-    if isinstance(messages := value.get("logEvents"), list):
-        texts = [message if isinstance(message := at(one, "message"), str) else "" for one in messages]
-        return [base.decode_line(one.encode("utf-8", "replace")) for one in texts], None
-    for key, stamp in _TEXTS:
-        if isinstance(text_of := value.get(key), str) and (key == "CloudTrailEvent" or text_of.lstrip()[:1] == "{"):
-            return base.decode_line(text_of.encode("utf-8", "replace")), value.get(stamp)
-    return None
 
 
 def _ruled_out(raw: dict[str, Any]) -> Skip | None:

@@ -30,6 +30,7 @@ iam.CreatePolicy | iam.policy.create | policy | high | policyName
 iam.DeletePolicy iam.DeletePolicyVersion | iam.policy.delete | policy | high | policyArn
 iam.DeleteUserPolicy | iam.policy.delete | user | high | @user
 iam.DeleteRolePolicy | iam.policy.delete | role | high | roleName
+iam.DeleteGroupPolicy | iam.policy.delete | group | high | groupName
 iam.PutUserPermissionsBoundary | iam.boundary.put | user | high | @user
 iam.PutRolePermissionsBoundary | iam.boundary.put | role | high | roleName
 iam.DeleteUserPermissionsBoundary | iam.boundary.delete | user | critical | @user
@@ -41,9 +42,10 @@ iam.UpdateAssumeRolePolicy | iam.role.trust_update | role | critical | roleName
 iam.AddRoleToInstanceProfile | iam.role.pass | role | high | roleName
 iam.CreateAccessKey | iam.access_key.create | user | high | @user
 iam.UpdateAccessKey | iam.access_key.update | user | high | @user
+iam.UploadSSHPublicKey | iam.ssh_key.create | user | high | @user
 iam.DeleteAccessKey | iam.access_key.delete | user | moderate | @user
 iam.CreateLoginProfile | iam.login_profile.create | user | critical | @user
-iam.UpdateLoginProfile | iam.login_profile.update | user | critical | @user
+iam.UpdateLoginProfile | idp.password.reset | user | critical | @user
 iam.DeleteLoginProfile | iam.login_profile.delete | user | high | @user
 iam.ChangePassword | idp.password.change | user | moderate | @user
 iam.CreateUser | idp.user.create | user | high | @user
@@ -83,9 +85,18 @@ signin.EmailUpdated | idp.user.email_change | user | critical | @user
 sso.UpdateSsoConfiguration | idp.policy.update | policy | critical | instanceArn
 sso.CreateAccountAssignment | idp.role.grant | user | critical | principalId
 sso.DeleteAccountAssignment | idp.role.revoke | user | high | principalId
+sso.AttachManagedPolicyToPermissionSet | iam.policy.attach | permission_set | critical | permissionSetArn
 sso-directory.CreateUser | idp.user.create | user | high | >user.userId userName
+identitystore.CreateUser | idp.user.create | user | high | >userId userName
+sso-directory.DeleteUser identitystore.DeleteUser | idp.user.delete | user | high | userId
 sso-directory.AddMemberToGroup | idp.group.member_add | group | high | groupId
 identitystore.CreateGroupMembership | idp.group.member_add | group | high | groupId
+sso-directory.RemoveMemberFromGroup | idp.group.member_remove | group | moderate | groupId
+identitystore.DeleteGroupMembership | idp.group.member_remove | group | moderate | groupId
+sso-directory.CompleteVirtualMfaDeviceRegistration | idp.factor.enroll | user | high | userId
+sso-directory.CompleteWebAuthnDeviceRegistration | idp.factor.enroll | user | high | userId
+sso-directory.DeleteMfaDeviceForUser | idp.factor.remove | user | high | userId
+cognito-idp.AdminSetUserPassword | idp.password.reset | user | high | username
 
 # The logs that would show it
 cloudtrail.StopLogging | audit.log.stop | trail | critical | name

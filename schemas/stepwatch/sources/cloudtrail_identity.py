@@ -25,6 +25,8 @@ from typing import Any, Final, NamedTuple
 from stepwatch.sources import base
 from stepwatch.sources.base import Skip, at, ident, text
 
+_LOGGED_IN: Final = frozenset({"IAMUser", "Root", "FederatedUser"})
+"""Whose session begins with the proof. A role's begins whenever somebody switches to it."""
 _SERVICE: Final = Skip("an AWS service acts, no person", "subject")
 
 
@@ -36,7 +38,7 @@ class Caller(NamedTuple):
         kind: `userIdentity.type`.
         session: "" where the record has none.
         created_us: when the session's credentials were issued, microseconds; None without session.
-        mfa: the session context says that its login used MFA.
+        mfa: the session context says that its login used MFA, and when.
         on_behalf_of: the Identity Center user for whom a role acts.
         service: an AWS service called with this identity; its address and agent are not the caller's.
     """
@@ -71,7 +73,7 @@ def caller_of(record: dict[str, Any]) -> Caller | Skip:
         kind=kind,
         session=session,
         created_us=created_us,
-        mfa=created_us is not None and (mfa is True or text(mfa).lower() == "true"),
+        mfa=created_us is not None and kind in _LOGGED_IN and (mfa is True or text(mfa).lower() == "true"),
         on_behalf_of="" if for_whom == subject else for_whom,
         service=helped,
     )

@@ -84,29 +84,40 @@ def _identity_center(record: Record) -> Event | Skip:
     kinds = [kind.strip().upper() for kind in text(record.more("CredentialType")).split(",")]
     found = [word for kind in kinds if (word := amr.lookup("aws", kind)) is not None]
     words = list(dict.fromkeys(value for word in found for value in word.amr))
-    data: dict[str, Any] = {"challenge": ident(record.more("AuthWorkflowID"))}
+    workflow = ident(record.more("AuthWorkflowID"))
+    data: dict[str, Any] = {"challenge": workflow}
+    # The verification of a second factor and the login that it was for tell of one proof.
+    proof = data if _FIRST_FACTORS.issuperset(kinds) else data | {"verification": workflow}
     if record.call == "UserAuthentication":
         if ended != "success":
             return base.FAILED_LOGIN
-        return record.event(t.SESSION_STARTED, "login", data | {"amr": words + ["mfa"] * (len(words) > 1)})
+        return record.event(t.SESSION_STARTED, "login", proof | {"amr": words + ["mfa"] * (len(words) > 1)})
     if _FIRST_FACTORS.issuperset(kinds):
         return base.LOGIN_STEP
     if record.call == "CredentialChallenge":
         return record.event(t.STEPUP_CHALLENGED, "challenged", data) if ended == "success" else base.NO_OUTCOME
     if ended == "success":
-        return record.event(t.STEPUP_VERIFIED, "verified", data | {"amr": words})
+        return record.event(t.STEPUP_VERIFIED, "verified", proof | {"amr": words})
     return record.event(t.STEPUP_FAILED, "failed", data) if ended else base.NO_OUTCOME
 
 
 def code_presented(record: Record) -> list[Event | Skip]:
-    """`GetSessionToken` or `AssumeRole` with an MFA device: STS takes its number only with its code."""
+    """`GetSessionToken` or `AssumeRole` with an MFA device: STS takes its number only with its code.
+
+    A role's session that is begun with a code begins with a proof.
+    """
     if record.service != "sts" or record.call not in ("GetSessionToken", "AssumeRole"):
         return []
     device = ident(record.parameter("serialNumber"))
     if not device:
         return []
     if record.outcome() == "success":
-        return [record.event(t.STEPUP_VERIFIED, "verified", {"amr": ["otp"], "credential": device})]
+        proof = {"amr": ["otp"], "credential": device, "verification": record.proof_id()}
+        found: list[Event | Skip] = [record.event(t.STEPUP_VERIFIED, "verified", proof)]
+        role, session = record.role_taken()
+        if role:
+            found.append(record.event(t.SESSION_STARTED, "role", proof | {"session": session}, role))
+        return found
     if "invalid mfa one time pass code" in record.message():
         return [record.event(t.STEPUP_FAILED, "failed", {"failure": "wrong_code"})]
     return []

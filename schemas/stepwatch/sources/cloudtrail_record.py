@@ -48,6 +48,16 @@ class Record:
         """A member of `requestParameters`."""
         return at(self._raw, "requestParameters", key)
 
+    def proof_id(self) -> str:
+        """What all reports of this call share: the copy in another account has an `eventID` of its own."""
+        return ident(self._raw.get("sharedEventID")) or self._id
+
+    def role_taken(self) -> tuple[str, str]:
+        """The ARN of the role's session that the call began, and the session, "" where there is none."""
+        arn = ident(at(self._raw, "responseElements", "assumedRoleUser", "arn"))
+        # The `creationDate` of the calls in it is the time of this one.
+        return arn, f"{arn}@{base.time_text(self._time_us)}" if arn else ""
+
     def message(self) -> str:
         """`errorMessage` in lower case."""
         return text(self._raw.get("errorMessage")).lower()

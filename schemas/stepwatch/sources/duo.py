@@ -1,8 +1,8 @@
 """Duo Security logs.
 
 Read are single rows of the Admin API's authentication (versions 1 and 2), administrator, activity, telephony
-and offline enrolment logs, JSON arrays of them, its answers (`response`, with `authlogs` or `items` inside),
-and rows that a collector put into `message`.
+and offline enrolment logs, JSON arrays of them, its answers (`response`, `authlogs`, `items`), and what a collector
+put into `message` or `log`, as JSON text too.
 
 - **id**: `activity_id`, or `txid` and the time, or the digest of the row; and the step.
 - **subject**: the name (`user.name`, `username`, `actor.name`), the one thing that all these logs have; key,
@@ -45,9 +45,11 @@ from stepwatch.sources.base import Event, Skip, at, text
 from stepwatch.sources.duo_admin import read_deed
 from stepwatch.sources.duo_auth import read_authentication
 from stepwatch.sources.duo_row import Row
+from stepwatch.sources.envelopes import COLLECTORS, unwrap
 
 _STAMPS: Final = ("isotimestamp", "timestamp", "ts")
-_LISTS: Final = ("authlogs", "items")
+_ENVELOPES: Final = ("response", "authlogs", "items", *COLLECTORS)
+_SIGNS: Final = ("action", "txid", "factor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Duo:
         if not line.strip():
             return []
         found: list[Event | Skip] = []
-        for row in _rows(base.decode_line(line)):
+        for row, _ in unwrap(base.decode_line(line), _ENVELOPES, _SIGNS):
             found += self._of_row(row)
         return found
 
@@ -85,23 +87,9 @@ class Duo:
         return read_deed(row, kind) if kind else read_authentication(row)
 
 
-def _rows(value: Any) -> list[Any]:
-    """The rows in a line, whatever envelope it came in."""
-    if isinstance(value, dict) and isinstance(answer := value.get("response"), dict | list):
-        value = next((rows for key in _LISTS if isinstance(rows := at(answer, key), list)), answer)
-    if isinstance(value, list):
-        return [_unwrapped(one) for one in value] or [base.NO_RECORD]
-    return [_unwrapped(value)]
-
-
-def _unwrapped(value: Any) -> Any:
-    message = value.get("message") if isinstance(value, dict) and "action" not in value else None
-    if isinstance(message, str):
-        return base.decode_line(message.encode("utf-8", "replace"))
-    return message if isinstance(message, dict) else value
-
-
 def _of_no_kind(raw: dict[str, Any]) -> Skip:
+    if any(isinstance(raw.get(name), str) for name in COLLECTORS):
+        return base.NOT_JSON
     if "telephony_id" in raw or "credits" in raw:
         return base.NOBODY
     # Trust Monitor: what Duo finds noteworthy in rows that stand in the other logs.

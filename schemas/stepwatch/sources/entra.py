@@ -2,23 +2,23 @@
 
 Read are objects of Microsoft Graph (`/auditLogs/signIns`, `/auditLogs/directoryAudits`), records of Azure
 Monitor (`category` and `properties`), rows of Log Analytics (PascalCase, nested JSON as text), in arrays, in
-`{"value": [...]}` and in `{"records": [...]}`.
+`{"value": [...]}` and `{"records": [...]}`, and in `message` or `log` of a collector, as JSON text too.
 
 - **id**: `id`, and the step with what was proved: `66ea#login-pwd-swk-mfa`. Azure Monitor writes several
   records for one attempt, at times under one id.
 - **subject**: `userId`, or `userPrincipalName`; of an audited deed `initiatedBy.user`, or else the
   application's service principal. Service principals and managed identities sign in without any person.
-- **time**: of a sign-in `createdDateTime`, `time` or `TimeGenerated`, in this order; of an audited deed
-  `activityDateTime`, `time` or `TimeGenerated`. A step that came later has its own time.
+- **time**: of a sign-in `createdDateTime`, `time` or `TimeGenerated`, the first that is there; of an audited
+  deed `activityDateTime`, `time` or `TimeGenerated`. A step that came later has its own time.
 - **auth_time**: `authenticationStepDateTime` of the first step that was proved.
 - **session**: `sessionId`, or else `uniqueTokenIdentifier`; audited deeds rarely name any.
 - **factor**: `authenticationDetails[].authenticationMethod`, or `mfaDetail.authMethod`, by `amr.py`.
 - **challenge**: `correlationId`.
 - **client**: `ipAddress`, `userAgent`, `deviceDetail.deviceId`, `location.countryOrRegion`.
 
-What was required (`authenticationRequirement`) is not what was done; "previously satisfied" and "satisfied by
-claim in the token" prove nothing anew. `entra_signin.py` and `entra_audit.py` have the tables of what becomes
-what.
+What was required (`authenticationRequirement`) is not what was done; "previously satisfied" and "requirement
+satisfied by" a claim, a device or another provider prove nothing anew. `entra_signin.py` and `entra_audit.py`
+have the tables of what becomes what.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ from stepwatch.sources.base import Event, Skip, text
 from stepwatch.sources.entra_audit import activity, audited
 from stepwatch.sources.entra_row import Row
 from stepwatch.sources.entra_signin import sign_in
+from stepwatch.sources.envelopes import COLLECTORS, unwrap
 
 Found = list[Event | Skip]
 
+_ENVELOPES: Final = ("records", "value", *COLLECTORS)
+_ROW_SIGNS: Final = ("properties", "category", "Category", "createdDateTime", "activityDateTime")
 _OTHER_LOG: Final = Skip("neither a sign-in nor an audited activity", "type")
 _AUDIT_SIGNS: Final = ("activityDateTime", "activityDisplayName", "initiatedBy")
 _SIGN_IN_SIGNS: Final = ("createdDateTime", "authenticationDetails", "status")
@@ -59,7 +62,7 @@ class Entra:
         if not line.strip():
             return []
         found: Found = []
-        for raw in _rows(base.decode_line(line)):
+        for raw, _ in unwrap(base.decode_line(line), _ENVELOPES, _ROW_SIGNS):
             found += self._of_row(raw)
         return found
 
@@ -76,16 +79,6 @@ class Entra:
         else:
             return [base.NO_TYPE]
         return kind(row) if known else [base.NO_TIME]
-
-
-def _rows(value: Any) -> list[Any]:
-    """The records in a line, whatever envelope it came in."""
-    if isinstance(value, list):
-        return value or [base.NO_RECORD]
-    for name in ("records", "value"):
-        if isinstance(value, dict) and isinstance(inner := value.get(name), list):
-            return inner or [base.NO_RECORD]
-    return [value]
 
 
 def _log_of(row: Row) -> Callable[[Row], Found] | None:

@@ -7,6 +7,7 @@
 | "Update user" that touches StrongAuthentication... | `idp.factor.update` |
 | "Admin registered security info", of a Temporary Access Pass | `idp.recovery_code.create` |
 | a request for a deed, or the way to it | no event: the deed has its own row |
+| a role or a group's member set by MS-PIM itself | no event: whoever activated it has a row beside it |
 | everything else | `action.performed` |
 
 No row says by which session it came, nor which factor a registration of security info made: neither is said.
@@ -37,6 +38,9 @@ _PASS: Final = {
     "admin_registered_security_info": Deed("idp.recovery_code.create", "user", CRITICAL, ("User",)),
     "admin_deleted_security_info": Deed("idp.recovery_code.delete", "user", MODERATE, ("User",)),
 }
+_PIM: Final = "ms-pim"
+_PIM_DEEDS: Final = ("idp.role.", "idp.group.")
+"""What Privileged Identity Management does for people. An application may bear its name: it is believed no more."""
 _GRANTEES: Final = (("User", "user"), ("ServicePrincipal", "app"), ("Group", "group"))
 
 
@@ -65,6 +69,8 @@ def audited(row: Row) -> Found:
     who, is_person = row.initiator()
     if isinstance(who, Skip):
         return [who]
+    if not is_person and deed.action.startswith(_PIM_DEEDS) and row.application() == _PIM:
+        return [base.SYSTEM]
     outcome = _outcome(row)
     data = {"action": deed.action, "outcome": outcome, "resource": _resource(row, deed, who)}
     found: Found = [row.event(t.ACTION_PERFORMED, f"{deed.action}-{outcome}", who, _common(row) | data)]

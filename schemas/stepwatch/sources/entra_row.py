@@ -93,12 +93,10 @@ class Row:
         return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
     def find_time(self, *names: str) -> bool:
-        """Sets `time_us` from the first of these members that is a time; False where none is."""
-        for name in names:
-            if (time_us := read_time(self.get(name))) is not None:
-                self.time_us = time_us
-                return True
-        return False
+        """Sets `time_us` from the first of these members that is there; False where that is no readable time."""
+        said = next((value for name in names if (value := self.get(name)) is not None), None)
+        self.time_us = read_time(said) or 0
+        return bool(self.time_us)
 
     def person(self) -> str | Skip:
         """Who signed in. A service principal or a managed identity is no person."""
@@ -139,6 +137,10 @@ class Row:
             if who := guid(at(parts, "app", name)):
                 return who, False
         return base.NOBODY, False
+
+    def application(self) -> str:
+        """The name of the application that did an audited deed, lower case."""
+        return text(at(self.part("initiatedBy"), "app", "displayName")).strip().lower()
 
     def target_id(self, *kinds: str) -> str:
         """The id of the one target of the first of these types that has one; "" where there are several."""

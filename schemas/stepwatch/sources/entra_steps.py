@@ -49,8 +49,9 @@ _EARLIER_METHODS: Final = frozenset(
     {"previously satisfied", "satisfied by token", "claim in access token", "primary refresh token"}
 )
 _EARLIER_WORDS: Final = (
-    # A claim of a federated provider is a claim too: when it was proved there, nobody says.
-    *("satisfied by claim", "claim in token", "claim in the token", "claimintoken", "previously satisfied"),
+    # A claim, a device or another provider: when it was proved there, nobody says.
+    *("requirement satisfied by", "satisfied by claim", "claim in token", "claim in the token", "claimintoken"),
+    "previously satisfied",
 )
 _BYPASS_WORDS: Final = ("skipped", "not required")
 _ASKED_WORDS: Final = ("required in", "prompted", "has expired due to")
@@ -62,8 +63,9 @@ _BYPASS_METHOD: Final = "temporary access pass"
 _SUCCEEDED: Final = {"true": Kind.PROVED, "succeeded": Kind.PROVED, "false": Kind.FAILED, "failed": Kind.FAILED}
 _FAILURES: Final = (
     # Words of a step's end, type, failure; the first that holds.
+    (("is blocked", "userisblocked", "blocked due"), t.STEPUP_FAILED, "locked_out"),
     (("declined", "fraud", "phoneappdenied"), t.STEPUP_DENIED, ""),
-    (("too many times", "is blocked", "userisblocked", "locked"), t.STEPUP_FAILED, "locked_out"),
+    (("too many times", "locked"), t.STEPUP_FAILED, "locked_out"),
     (("already used", "used once"), t.STEPUP_FAILED, "replayed_code"),
     (("code has expired", "code expired", "expired code"), t.STEPUP_FAILED, "expired_code"),
     (("incorrect code", "incorrect pin", "wrong code", "verification code"), t.STEPUP_FAILED, "wrong_code"),
@@ -133,6 +135,9 @@ def _meaning(method: str, detail: str, requirement: str, succeeded: str) -> tupl
     if kind is Kind.BYPASSED and ended is Kind.FAILED:
         kind = ended
     words = _words(method, detail)
+    if kind is Kind.PROVED and not words and not method.strip():
+        # What was proved, nothing says.
+        kind = Kind.UNSAID
     named_first = requirement.lower().startswith("primary") or said.startswith("first factor")
     return kind, words, named_first or words == ("pwd",) or any(word in said for word in _PASSWORD_WORDS), said
 

@@ -1,8 +1,9 @@
 """GitHub audit log.
 
 Read are single records as the REST API and audit log streaming give them, JSON arrays of them, records whose
-`@timestamp` a collector renamed to `at_sign_timestamp`, and those of Enterprise Server: syslog lines with the
-record behind `github_audit: `, bare or in the `message` of a Logstash event.
+`@timestamp` a collector renamed to `at_sign_timestamp`, those that a collector put into `message` or `log`, as
+JSON text too, and those of Enterprise Server: syslog lines with the record behind `github_audit: `, bare or in
+such a member.
 
 - **id**: `_document_id` and the step, `pWWW#action-success`.
 - **subject**: `actor`, the login: the only name that every record has (`actor_id` where it is missing). The
@@ -41,12 +42,14 @@ from stepwatch.schemas import events as t
 from stepwatch.sources import base
 from stepwatch.sources.actions import CRITICAL, HIGH, MODERATE, Deed
 from stepwatch.sources.base import Event, Skip, text
+from stepwatch.sources.envelopes import COLLECTORS, unwrap
 from stepwatch.sources.github_actions import ACTIONS, derive
 from stepwatch.sources.github_row import Row
 
 Found = list[Event | Skip]
 
 _STAMPS: Final = ("created_at", "@timestamp", "at_sign_timestamp")
+_SIGNS: Final = ("action",)
 _MARK: Final = "github_audit"
 
 _NOTICES: Final = frozenset(
@@ -84,13 +87,14 @@ class GitHub:
         if isinstance(value, Skip):
             value = _behind_prefix(line.decode("utf-8", "replace"))
         found: Found = []
-        for row in value or [base.NO_RECORD] if isinstance(value, list) else [value]:
+        for row, _ in unwrap(value, COLLECTORS, _SIGNS):
             found += self._of_row(row)
         return found
 
     def _of_row(self, raw: Any) -> Found:
-        if isinstance(raw, dict) and "action" not in raw and (message := raw.get("message")):
-            raw = _behind_prefix(message) if isinstance(message, str) else message
+        if isinstance(raw, dict) and "action" not in raw:
+            # A collector's message that is no JSON: a syslog line.
+            raw = next((_behind_prefix(said) for name in COLLECTORS if (said := text(raw.get(name)))), raw)
         if not isinstance(raw, dict):
             return [raw if isinstance(raw, Skip) else base.NOT_JSON]
         kind = text(raw.get("action"))

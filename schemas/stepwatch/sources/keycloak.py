@@ -20,6 +20,8 @@ Read are the JSON of the Admin REST API and of event listeners, the server's tex
 | event | becomes |
 |---|---|
 | LOGIN | `session.started`; a second one in a session is how Keycloak logs a step-up, too |
+| LOGIN by a recovery code | `stepup.bypassed` besides |
+| LOGIN of an impersonator | `session.started` without any factor |
 | LOGIN_ERROR | `stepup.failed` where a second factor was in play, or else counted |
 | CLIENT_LOGIN | a service account: counted, no event |
 | LOGOUT | `session.revoked`, if it names the session |
@@ -125,11 +127,13 @@ def _ruled_out(row: Row) -> Skip | None:
 
 def _login(row: Row) -> Made:
     data: dict[str, Any] = {"challenge": row.detail("code_id")}
-    if not row.failed:
-        data["acr"] = row.detail("acr")
-        if row.factors():
-            data |= {"amr": row.amr(), "credential": row.credential(proved=True)}
+    if not row.failed and row.impersonator():
+        # Whatever the session was made by, in it the impersonator proves nothing.
         return [row.event(t.SESSION_STARTED, "login", row.person(), data)]
+    if not row.failed:
+        factor = {"amr": row.amr(), "credential": row.credential(proved=True)} if row.factors() else {}
+        made = [row.event(t.SESSION_STARTED, "login", row.person(), data | {"acr": row.detail("acr")} | factor)]
+        return made + [row.event(t.STEPUP_BYPASSED, "bypassed", row.person(), data)] * row.recovery_code()
     if not row.second_factor():
         return [base.FAILED_LOGIN]
     # `expired_code` is the login page that expired, no code of a factor.

@@ -14,7 +14,9 @@ of the server: UTC unless the installation says another zone. A stamp without a 
 default of WildFly's console) is no time: the day is not invented.
 
 **Names.** The first of several values of a name counts: what users type (a name that holds `, userId=`)
-stands behind what Keycloak writes.
+stands behind what Keycloak writes. Between quotes, Keycloak escapes `"` but no `\\`: so no `"` behind a `\\` ends
+a value. Before 22 nothing was escaped: behind the first `'`, which is there only where a value has a blank,
+anything may be what a user typed, and nothing there says a factor or an impersonator.
 """
 
 from __future__ import annotations
@@ -42,9 +44,17 @@ _STAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,12})?( ?(?:Z|UTC\b|[+-]\d\d:?\d\d\b))?", re.ASCII
 )
 _PAIR: Final = re.compile(
-    r"(?:^|, )([\w.-]+)=(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"|'([^'\\]*(?:\\.[^'\\]*)*)'(?=, |$)|(.*?)(?=, [\w.-]+=|$))",
-    re.ASCII | re.DOTALL,
+    r"(?:^|, )([\w.-]+)=(?:'([^'\\]*(?:\\.[^'\\]*)*)'(?=, |$)|(.*?)(?=, [\w.-]+=|$))", re.ASCII | re.DOTALL
 )
+_BETWEEN: Final = re.compile(r"(?<!\\)\", ([\w.-]+)=\"", re.ASCII)
+_BARE_QUOTE: Final = re.compile(r"(?<!\\)\"")
+_DECIDING: Final = frozenset(
+    {
+        *("credential_type", "web_authn_authenticator_user_verification_checked", "impersonator", "acr"),
+        *("selected_credential_id", "public_key_credential_id"),
+    }
+)
+"""Details that say what was proved, and by whom."""
 _QUOTED: Final = re.compile(r"(?:^|, )([\w.-]+)=\"([^\"]*)\"", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1)
 
@@ -134,18 +144,32 @@ def _of_text(line: str, stamp: Any, zone: tzinfo, depth: int, digest: str = "") 
 
 
 def _pairs(text: str) -> dict[str, Any]:
-    """`key=value, key='a b', key="v"`, the first value of each key."""
-    if '"' in text:
-        # Nearly always every value is quoted and holds no quote: half the cost.
+    """`key="v", key="w"` or `key=value, key='a b'`, the first value of each key."""
+    name, _, rest = text.partition("=")
+    if rest[:1] == '"':
+        # Nearly always no value holds a quote: half the cost.
         plain = _QUOTED.findall(text)
         if len(plain) * 2 == text.count('"') and "\\" not in text:
             return dict(reversed(plain))
+        return _quoted_pairs(name, rest[1:])
     fields: dict[str, Any] = {}
-    for key, quoted, single, bare in _PAIR.findall(text):
-        if key not in fields:
+    sure = len(text.partition("'")[0])
+    for pair in _PAIR.finditer(text):
+        key, single, bare = pair.groups("")
+        if key not in fields and (pair.start() < sure or key not in _DECIDING):
             # A quote that nothing closes is the end of a line that is cut off: half a value.
-            value = quoted or single or ("" if bare[:1] in ('"', "'") else bare)
-            fields[key] = value.replace('\\"', '"') if "\\" in value else value
+            fields[key] = single or ("" if bare[:1] in ('"', "'") else bare)
+    return fields
+
+
+def _quoted_pairs(name: str, rest: str) -> dict[str, Any]:
+    """The pairs of a text behind `name="`, in which quotes are escaped; what was cut off has no value."""
+    said = _BETWEEN.split(rest)
+    whole = said[-1][-1:] == '"' and said[-1][-2:] != '\\"'
+    said[-1] = said[-1][:-1] if whole else ""
+    fields: dict[str, Any] = {}
+    for key, value in zip([name, *said[1::2]], said[::2], strict=True):
+        fields.setdefault(key, "" if _BARE_QUOTE.search(value) else value.replace('\\"', '"'))
     return fields
 
 

@@ -111,7 +111,11 @@ class Row:
         values = dict.fromkeys(value for word in words for value in word.amr)
         if any(word.key for word in words) and self.detail(_USER_VERIFIED).lower() == "true":
             values["user"] = None
-        return [*values, *["mfa"] * (len(words) > 1)]
+        return [*values, *["mfa"] * (sum(bool(word.amr) for word in words) > 1)]
+
+    def recovery_code(self) -> bool:
+        """A code that stands in for the factor was used."""
+        return "recovery-authn-codes" in self.factors()
 
     def credential(self, proved: bool = False) -> str:
         """The id of the credential that the event is about.

@@ -1,7 +1,7 @@
 """Okta System Log.
 
-Read are single log objects, JSON arrays of them, log streams (EventBridge's `detail`, Splunk's `event`) and
-event hooks (`data.events`).
+Read are single log objects, JSON arrays of them, log streams (EventBridge's `detail`, Splunk's `event`), event
+hooks (`data.events`, `events`), and what a collector put into `message` or `log`, as JSON text too.
 
 - **id**: `uuid` and the step, `u-13#verified`.
 - **subject**: `actor.id`, or `actor.alternateId` where that is `unknown`. A `SystemPrincipal` is Okta itself:
@@ -46,6 +46,7 @@ from stepwatch.schemas import events as t
 from stepwatch.sources import base
 from stepwatch.sources.actions import Deed, camel_words
 from stepwatch.sources.base import Event, Skip, at, ident, text
+from stepwatch.sources.envelopes import COLLECTORS, unwrap
 from stepwatch.sources.okta_actions import ACTIONS, derive
 from stepwatch.sources.okta_row import Row
 
@@ -53,6 +54,8 @@ Found = list[Event | Skip]
 
 _NAMES: Final = {name.lower(): name for name in ("eventType", "authenticationContext", "debugContext")}
 
+_ENVELOPES: Final = ("detail", "event", "events", *COLLECTORS)
+_SIGNS: Final = ("eventType", "eventtype")
 _NO_REQUEST: Final = Skip("the sign-on policy asked for nothing", "outcome")
 
 _OUTCOMES: Final = {
@@ -131,15 +134,11 @@ class Okta:
 
 def _rows(value: Any) -> list[Any]:
     """The log objects in a line, whatever envelope it came in."""
-    if isinstance(value, list):
-        inner = [_rows(one) if isinstance(one, dict) else [one] for one in value]
-        return [row for rows in inner for row in rows] or [base.NO_RECORD]
-    if isinstance(hooked := at(value, "data", "events"), list):
-        return hooked or [base.NO_RECORD]
-    for name in ("detail", "event"):
-        if isinstance(inside := at(value, name), dict) and "eventType" not in value:
-            return [inside]
-    return [value]
+    found: list[Any] = []
+    for row, _ in unwrap(value, _ENVELOPES, _SIGNS):
+        hooked = at(row, "data", "events")
+        found += (hooked or [base.NO_RECORD]) if isinstance(hooked, list) else [row]
+    return found
 
 
 def _ruled_out(kind: str) -> Skip | None:

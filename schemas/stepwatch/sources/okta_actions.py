@@ -32,6 +32,9 @@ group.user_membership.add | idp.group.member_add | group | high | UserGroup
 group.user_membership.remove | idp.group.member_remove | group | moderate | UserGroup
 group.lifecycle.create | idp.group.create | group | moderate | UserGroup
 group.lifecycle.delete | idp.group.delete | group | high | UserGroup
+group.profile.update | idp.group.update | group | moderate | UserGroup
+app.oauth2.client.privilege.grant | idp.role.grant | app | critical | PublicClientApp AppInstance
+app.oauth2.client.privilege.revoke | idp.role.revoke | app | high | PublicClientApp AppInstance
 
 # Factors and passwords
 user.mfa.factor.activate | idp.factor.enroll | user | high | User
@@ -80,6 +83,16 @@ application.lifecycle.deactivate | idp.app.deactivate | app | high | AppInstance
 application.user_membership.add | idp.app.assign | app | moderate | AppInstance PublicClientApp
 application.user_membership.remove | idp.app.unassign | app | low | AppInstance PublicClientApp
 application.user_membership.show_password | idp.app_password.reveal | app | high | AppInstance PublicClientApp
+group.application_assignment.add | idp.app.assign | app | moderate | AppInstance PublicClientApp
+group.application_assignment.remove | idp.app.unassign | app | low | AppInstance PublicClientApp
+app.oauth2.client.lifecycle.create | idp.app.create | app | moderate | PublicClientApp AppInstance
+app.oauth2.client.lifecycle.update | idp.app.update | app | high | PublicClientApp AppInstance
+app.oauth2.client.lifecycle.delete | idp.app.delete | app | high | PublicClientApp AppInstance
+app.oauth2.client.lifecycle.activate | idp.app.activate | app | moderate | PublicClientApp AppInstance
+app.oauth2.client.lifecycle.deactivate | idp.app.deactivate | app | high | PublicClientApp AppInstance
+app.oauth2.credentials.lifecycle.create | idp.app.credential_add | app | critical | PublicClientApp AppInstance
+app.oauth2.credentials.lifecycle.activate | idp.app.credential_add | app | critical | PublicClientApp AppInstance
+app.oauth2.client.read_client_secret | secrets.secret.read | app | high | PublicClientApp AppInstance
 app.access_request.request | idp.access_request.create | app | low | AppInstance
 app.access_request.approver.approve | idp.access_request.approve | app | high | AppInstance
 app.access_request.approver.deny app.access_request.deny | idp.access_request.refuse | app | low | AppInstance
@@ -94,6 +107,7 @@ access.request.condition.activate access.request.condition.deactivate | idp.poli
 access.request.condition.delete | idp.policy.rule_delete | - | critical |
 access.request.sequence.create access.request.sequence.update | idp.policy.rule_update | - | critical |
 access.request.sequence.delete access.request.settings.update | idp.policy.rule_update | - | critical |
+app.oauth2.as.consent.grant | idp.consent.grant | app | moderate | AppInstance PublicClientApp
 app.oauth2.admin.consent.grant | idp.consent.grant | app | high | AppInstance PublicClientApp
 
 # The rules of proving
@@ -165,7 +179,7 @@ system.log_stream.lifecycle.delete | audit.log.delete | log_stream | critical | 
 
 _GUARDED: Final = (
     *("policy.", "security.", "iam.", "system.", "zone.", "oauth2.", "event_hook.", "inline_hook."),
-    *("user.mfa.", "user.account.privilege", "group.privilege"),
+    *("app.oauth2.", "user.mfa.", "user.account.privilege", "group.privilege"),
 )
 
 

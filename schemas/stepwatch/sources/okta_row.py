@@ -12,6 +12,7 @@ from stepwatch.sources.base import Event, Skip, at, ident, text
 _CUSTOMERS_AGENTS: Final = ("okta-sdk", "okta-auth", "okta-terraform", "okta-signin", "okta-oidc", "okta-cli")
 _TEMPORARY: Final = frozenset({"temporary access code", "temporary_access_code", "tac"})
 """What an administrator handed out to get in without a factor; no factor itself."""
+_ANY_CODE: Final = "enter a code"
 _ENROLLED: Final = "AuthenticatorEnrollment"
 _USED: Final = (_ENROLLED, "AuthenticatorMethod")
 
@@ -103,11 +104,10 @@ class Row:
         said = [text(at(self.debug, "factor"))]
         for one in self.targets(*_USED):
             detail = one.get("detailEntry")
-            said += [
-                text(at(detail, "methodTypeUsed")),
-                text(one.get("displayName")),
-                text(at(detail, "authenticatorKey")),
-            ]
+            how = text(at(detail, "methodTypeUsed"))
+            names = [text(one.get("displayName")), text(at(detail, "authenticatorKey"))]
+            # A code may come by e-mail, too: then the authenticator tells more than the method.
+            said += [*names, how] if how.strip().lower() == _ANY_CODE else [how, *names]
         return said
 
     def temporary_code(self) -> bool:
