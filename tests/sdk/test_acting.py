@@ -118,6 +118,47 @@ def test_once_the_code_ran_nothing_of_the_reporting_is_in_its_way(caplog: pytest
     assert "an action was not reported: a.b" in caplog.text
 
 
+WRONG: list[tuple[str, Callable[[Any], None]]] = [
+    ("an id that is a number", lambda performing: performing.add(resource=Resource("payout", 7))),  # type: ignore[arg-type]
+    ("a raw token", lambda performing: performing.add(token="eyJ...")),
+    ("a misspelt argument", lambda performing: performing.add(sesion="s-1")),
+    ("an outcome that is no word", lambda performing: setattr(performing, "outcome", "sucess")),
+]
+
+
+@pytest.mark.parametrize(("what", "do"), WRONG, ids=[row[0] for row in WRONG])
+def test_what_is_wrong_while_the_code_runs_neither_raises_into_it_nor_loses_the_action(
+    what: str, do: Callable[[Any], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    actions = Actions(REPORTER, Source("/payments/api"))
+    with actions.performing("a.b", subject="alice", session="s-1") as performing:
+        performing.add(transaction="sha256:1")
+        do(performing)
+    outcome = "unknown" if "outcome" in what else "success"
+    REPORTER.assert_reported("action.performed", outcome=outcome, session="s-1", transaction="sha256:1")
+    assert actions.faults == 1
+    assert ": a.b" in caplog.text
+
+
+def test_an_action_in_whose_code_a_part_of_the_event_cannot_be_made_is_not_said_to_have_failed() -> None:
+    with pytest.raises(EventError), ACTIONS.performing("a.b", subject="alice") as performing:
+        performing.add(resource=Resource("payout", "po_1", "hgih"))  # type: ignore[arg-type]
+    REPORTER.assert_reported("action.performed", outcome="unknown")
+
+
+def test_the_exceptions_of_a_denial_may_be_any_collection_of_them() -> None:
+    actions = Actions(REPORTER, Source("/app"), denied=[PermissionError, Forbidden])
+    with pytest.raises(Forbidden), actions.performing("a.b", subject="alice"):
+        raise Forbidden
+    REPORTER.assert_reported("action.performed", outcome="denied")
+
+
+@pytest.mark.parametrize("wrong", [PermissionError, ["PermissionError"], None, (int,)])
+def test_what_is_no_exception_is_no_denial(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"^denied: "):
+        Actions(REPORTER, Source("/app"), denied=wrong)
+
+
 def test_a_decorator_reads_the_functions_arguments_and_the_requests_context() -> None:
     @ACTIONS.performs(
         "payments.payout.approve",

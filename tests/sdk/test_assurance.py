@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -111,6 +112,20 @@ def test_when_revocations_grow_too_many_the_oldest_become_one_of_everything() ->
     assert len(assurance.proofs("acme", "alice")) == 1
     assurance.report(BANK.session_revoked(subject="alice", session="other", time=moment(START_US + 99)))
     assert assurance.proofs("acme", "alice") == ()
+
+
+def test_a_signal_handler_may_report_in_the_middle_of_a_report() -> None:
+    assurance = LocalAssurance()
+
+    def report() -> None:
+        with assurance._lock:
+            assurance.report(VERIFIED)
+
+    thread = threading.Thread(target=report, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert len(assurance.proofs("acme", "alice")) == 1
 
 
 def test_memory_is_bounded_and_who_was_heard_of_longest_ago_is_forgotten_first() -> None:

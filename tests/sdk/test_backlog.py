@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +91,27 @@ def test_a_flush_waits_for_what_was_reported_before_it_only() -> None:
     backlog.take(1, 10**9)
     threading.Timer(0.05, backlog.settle).start()
     assert backlog.wait_settled(5)
+
+
+@pytest.mark.parametrize(
+    ("become", "whole"),
+    [
+        (lambda backlog: backlog.settle(), True),
+        (lambda backlog: backlog.settle(1), False),
+        (lambda backlog: backlog.drop_all("unsent"), False),
+        (lambda backlog: (backlog.put(an_event()), backlog.settle()), False),
+    ],
+    ids=["sent", "refused", "dropped", "another-dropped"],
+)
+def test_a_flush_is_true_only_where_nothing_was_dropped_meanwhile(
+    become: Callable[[Backlog], object], whole: bool
+) -> None:
+    backlog = a_backlog(events_max=1)
+    backlog.put(an_event())
+    backlog.put(an_event())
+    backlog.take(1, 10**9)
+    threading.Timer(0.05, become, [backlog]).start()
+    assert backlog.wait_settled(5) is whole
 
 
 def test_a_closed_backlog_lets_nothing_in_and_counts_it() -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from stepwatch.schemas import events as ev
-from stepwatch.sdk import Client, Decision, Event, EventError, Resource, Source
+from stepwatch.sdk import Client, Decision, Event, EventError, MemoryReporter, Resource, Source
 from stepwatch.sdk.checking import check_event
 from stepwatch.streams.decode import ACTION, Heartbeat, decode
 from stepwatch.streams.decode import Event as Decoded
@@ -173,6 +173,12 @@ def test_an_id_is_the_callers_or_else_a_new_uuid_of_version_7() -> None:
     assert len(set(ids)) == 1000
     assert {(i.version, i.variant) for i in ids} == {(7, uuid.RFC_4122)}
     assert all(before_ms <= i.int >> 80 <= time.time_ns() // 1_000_000 for i in ids)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "text", [("id", "e-1")], object()])
+def test_what_is_no_object_at_all_is_no_event(wrong: Any) -> None:
+    with pytest.raises(EventError, match=r"^json: expected an object, got "):
+        MemoryReporter().report(wrong)
 
 
 def test_an_event_that_is_no_plain_dict_is_checked_as_its_json() -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import os
+import resource
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +20,7 @@ import pytest
 from stepwatch.embedded import ports
 from stepwatch.sdk import EventError, KafkaReporter, Source
 from stepwatch.sdk.kafka import _open
+from tests.tidy.walk import TOP
 
 BANK = Source("/payments/api", tenant="acme")
 
@@ -112,6 +118,106 @@ def test_a_wrong_setting_is_an_error_that_names_it(kind: type[Exception], name: 
     with pytest.raises(kind, match=f"^{name}: "):
         KafkaReporter(**{"bootstrap": "localhost:9092", **wrong})
     assert not _open
+
+
+def test_while_the_system_gives_no_file_descriptor_events_are_held_and_a_later_report_sends_them(
+    nowhere: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with KafkaReporter(nowhere, close_timeout_s=0) as reporter:
+        events = [BANK.action_performed("a.b", subject="alice") for _ in range(3)]
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            reporter.report(events[0])
+            reporter.report(events[1])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        stats = reporter.stats
+        assert (stats.waiting, stats.dropped, reporter._thread) == (2, {}, None)
+        assert stats.away.startswith("no thread to send from: ")
+        assert caplog.text.count("no thread to send from") == 1, "one line in its time"
+        reporter.report(events[2])
+        assert reporter._thread is not None
+        assert (reporter.stats.waiting, reporter.stats.dropped) == (3, {})
+
+
+def test_while_the_system_gives_no_thread_the_same_and_nothing_is_left_open(
+    nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with KafkaReporter(nowhere, close_timeout_s=0) as reporter:
+        with monkeypatch.context() as patched, warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            patched.setattr(threading.Thread, "start", none_left)
+            report_some(reporter, 2)
+            gc.collect()
+        assert (reporter.stats.waiting, reporter.stats.dropped, reporter._thread) == (2, {}, None)
+        assert "can't start new thread" in reporter.stats.away
+        report_some(reporter, 1)
+        assert reporter._thread is not None
+        assert (reporter.stats.waiting, reporter.stats.dropped) == (3, {})
+
+
+def test_what_was_held_for_want_of_a_thread_is_tried_at_the_close(
+    nowhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    def none_left(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    reporter = KafkaReporter(nowhere, close_timeout_s=0)
+    reporter.close()
+    assert started == [], "nothing waits"
+    reporter = KafkaReporter(nowhere, close_timeout_s=0)
+    report_some(reporter, 1)
+    assert not reporter.close()
+    assert started == ["stepwatch-sdk"] * 2
+    assert reporter.stats.dropped == {"unsent": 1}
+
+
+def test_an_on_drop_that_reports_to_the_closed_reporter_does_not_go_round(nowhere: str) -> None:
+    heard: list[str] = []
+
+    def on_drop(reason: str, count: int) -> None:
+        heard.append(reason)
+        report_some(reporter, 1)
+
+    reporter = KafkaReporter(nowhere, close_timeout_s=0, on_drop=on_drop)
+    reporter.close()
+    report_some(reporter, 100)
+    assert heard == ["closed"]
+    assert reporter.stats.dropped == {"closed": 101}
+
+
+TERMINATED = """
+import signal, sys, time
+from stepwatch.sdk import KafkaReporter, Source
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+reporter = KafkaReporter(sys.argv[1], close_timeout_s=0.1)
+reporter.report(Source("/cron").action_performed("a.b", subject="alice"))
+print("reported", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_program_with_the_handler_of_the_page_flushes_when_it_is_terminated(nowhere: str) -> None:
+    page = (TOP / "schemas" / "README.md").read_text(encoding="utf-8")
+    assert "signal.signal(signal.SIGTERM, lambda *_: sys.exit())" in page
+    command = [sys.executable, "-c", TERMINATED, nowhere]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "reported\n"
+        program.terminate()
+        _, said = program.communicate(timeout=60)
+    assert program.returncode == 0
+    assert "events are lost: 1 unsent" in said
 
 
 ENDS = """

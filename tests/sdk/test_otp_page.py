@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stepwatch.sdk.memory import MemoryReporter
+from stepwatch.sdk.otp import OtpVerifier
 from tests.sdk.codes import KEY, STEP_US, Clock, code
 
 PAGE = Path(__file__).parents[2] / "schemas" / "README.md"
@@ -30,7 +31,16 @@ def test_the_example_of_the_page_enrols_demands_verifies_and_reports(
 
     names["code_from_form"] = code_from_form
     monkeypatch.setattr("time.time_ns", lambda: clock.now_us * 1000)
+    verified_for: list[str | None] = []
+    verify = OtpVerifier.verify
+
+    def verify_and_note(otp: OtpVerifier, *args: Any, **said: Any) -> Any:
+        verified_for.append(said.get("action"))
+        return verify(otp, *args, **said)
+
+    monkeypatch.setattr(OtpVerifier, "verify", verify_and_note)
     exec(compile(example, str(PAGE), "exec"), names)
+    assert verified_for == ["payments.payout.approve"], "a challenge for another action is no answer"
     assert [event["type"] for event in reporter.events] == [
         "stepwatch.credential.changed",
         "stepwatch.stepup.required",

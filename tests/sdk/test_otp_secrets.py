@@ -33,7 +33,8 @@ def test_what_was_sealed_for_one_purpose_is_opened_for_no_other(sealed_as: str, 
 
 
 @pytest.mark.parametrize(
-    "change", [lambda s: s[:-2], lambda s: s[:20] + "A" + s[21:], lambda s: "", lambda s: "\ud800é"]
+    "change",
+    [lambda s: s[:-2], lambda s: s[:20] + ("B" if s[20] == "A" else "A") + s[21:], lambda s: "", lambda s: "\ud800é"],
 )
 def test_what_was_changed_is_not_opened(change: Callable[[str], str]) -> None:
     secrets = FernetSecrets([KEY])
@@ -70,6 +71,24 @@ def test_a_secret_put_in_anothers_place_by_who_can_write_the_store_proves_nothin
     database.close()
     with pytest.raises(SealBroken):
         desk.otp.verify(desk.challenged(), code(mallorys, desk.clock.now_us), subject="alice", session="s-1")
+
+
+ROTATION = [[KEY], [KEY, OTHER_KEY], [OTHER_KEY, KEY], [OTHER_KEY]]
+"""The keys of a process at each step of `FernetSecrets`; the store is resealed between the last two."""
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_while_keys_are_rotated_a_process_opens_what_one_of_the_step_before_or_after_sealed(step: int) -> None:
+    before, after = (FernetSecrets(keys) for keys in ROTATION[step : step + 2])
+    assert before.open("a", after.seal("a", b"plain")) == b"plain"
+    sealed = before.seal("a", b"plain")
+    assert after.open("a", before.reseal(sealed) if step == 2 else sealed) == b"plain"
+
+
+def test_the_order_of_a_rotation_is_said_and_a_new_key_goes_to_the_end_first() -> None:
+    said = " ".join((FernetSecrets.__doc__ or "").split())
+    order = ["at the end", "in front", "reseal", "challenge_s", "take the old key away"]
+    assert sorted(order, key=said.index) == order
 
 
 def test_keys_are_rotated_by_a_new_one_in_front_and_a_reseal() -> None:

@@ -70,6 +70,12 @@ def test_the_file_is_for_its_owner_only_and_another_store_on_it_sees_the_same(tm
     assert SqliteOtpStore(path).get("acme", "c-1") == ALICES
 
 
+def test_the_deletion_of_the_journal_is_on_disk_too_before_an_answer_is_given(tmp_path: Path) -> None:
+    with SqliteOtpStore(tmp_path / "otp.db")._open() as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert database.execute("PRAGMA synchronous").fetchone() == (3,), "EXTRA"
+
+
 def test_of_fifty_submissions_of_one_code_one_is_accepted_and_the_rest_are_replays(store: OtpStore) -> None:
     desk = Desk(store=store)
     made = desk.enrolled()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +16,23 @@ from stepwatch.sdk.telling import Teller
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "stepwatch.sdk"]
+
+
+class Second:
+    """A clock that stands until it is moved, s."""
+
+    now_s = 100.0
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[Second]:
+    second = Second()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic", lambda: second.now_s)
+        yield second
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +46,51 @@ def test_nothing_is_said_while_all_is_well(caplog: pytest.LogCaptureFixture) -> 
     assert lines(caplog) == []
 
 
-def test_the_callback_hears_of_every_drop_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_callback_hears_of_every_drop_once_and_of_one_reason_once_a_second(second: Second) -> None:
     heard: list[tuple[str, int]] = []
     teller = Teller(3600.0, lambda reason, count: heard.append((reason, count)))
     teller.tell(Stats(dropped={"backlog_full": 2}))
     teller.tell(Stats(dropped={"backlog_full": 2}))
+    second.advance(0.999)
+    teller.tell(Stats(dropped={"backlog_full": 4, "refused": 1}))
+    assert heard == [("backlog_full", 2), ("refused", 1)]
+    second.advance(0.001)
     teller.tell(Stats(dropped={"backlog_full": 5, "refused": 1}))
-    assert heard == [("backlog_full", 2), ("backlog_full", 3), ("refused", 1)]
+    assert heard[2:] == [("backlog_full", 3)]
+    teller.tell(Stats(dropped={"backlog_full": 5, "refused": 2}), at_once=True)
+    assert heard[3:] == [("refused", 1)]
+
+
+def test_a_callback_that_reports_to_a_closed_reporter_is_called_once_and_not_for_its_own(second: Second) -> None:
+    dropped, depth = {"closed": 0}, [0]
+
+    def report(*_: object) -> None:
+        depth[0] += 1
+        assert depth[0] < 10, "it goes round"
+        dropped["closed"] += 1
+        teller.tell(Stats(dropped=dropped))
+
+    teller = Teller(3600.0, report)
+    dropped["closed"] += 1
+    teller.tell(Stats(dropped=dropped))
+    assert (depth, dropped) == ([1], {"closed": 2})
+
+
+def test_drops_told_from_many_threads_at_once_are_told_once(second: Second) -> None:
+    heard: list[int] = []
+    teller = Teller(3600.0, lambda reason, count: heard.append(count))
+    barrier = threading.Barrier(8)
+
+    def tell() -> None:
+        barrier.wait()
+        teller.tell(Stats(dropped={"closed": 5}))
+
+    threads = [threading.Thread(target=tell) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert heard == [5]
 
 
 def test_the_log_has_one_line_in_its_time_and_the_last_one_always(caplog: pytest.LogCaptureFixture) -> None:

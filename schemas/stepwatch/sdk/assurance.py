@@ -89,7 +89,8 @@ class LocalAssurance:
         self.forgotten = 0
         self._subjects_max = subjects_max
         self._proofs_max = proofs_max
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may report in the middle of a report.
+        self._lock = threading.RLock()
         self._kept: OrderedDict[tuple[str, str], _Person] = OrderedDict()
 
     def proofs(self, tenant: str, subject: str) -> Sequence[Proof]:

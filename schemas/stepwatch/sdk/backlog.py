@@ -105,11 +105,11 @@ class Backlog:
             due = self._beat is not None and self._settled >= self._beat[0]
             return self._beat[1] if self._beat is not None and due else None
 
-    def beaten(self) -> None:
-        """The heartbeat was acknowledged."""
+    def beaten(self, refused: int = 0) -> None:
+        """The heartbeat was acknowledged, or else refused."""
         with self._changed:
             self._beat = None
-            self._heartbeats += 1
+            self._heartbeats += not refused
 
     def settle(self, refused: int = 0) -> None:
         """What was taken is acknowledged, but for `refused` of them."""
@@ -123,10 +123,11 @@ class Backlog:
             self._changed.notify_all()
 
     def wait_settled(self, timeout_s: float) -> bool:
-        """Wait until all that was reported until now was acknowledged or dropped; False: time is up."""
+        """Wait until all that waits now is acknowledged or dropped; False: time is up, or something was dropped."""
         with self._changed:
-            accepted = self._accepted
-            return self._changed.wait_for(lambda: self._settled >= accepted, timeout_s)
+            accepted, dropped = self._accepted, self._dropped.total()
+            settled = self._changed.wait_for(lambda: self._settled >= accepted, timeout_s)
+            return settled and self._dropped.total() == dropped
 
     def close(self) -> None:
         """Let nothing in from now on; what waits may still be sent."""

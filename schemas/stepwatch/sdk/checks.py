@@ -37,6 +37,8 @@ def check(event: Mapping[str, Any]) -> Checked:
     Raises:
         EventError: the worker would dead-letter it, or does not know its type.
     """
+    if not isinstance(event, Mapping):
+        raise EventError("json", f"expected an object, got {type(event).__name__}")
     try:
         value = encode_json(event if type(event) is dict else dict(event))
     except _UNSAYABLE as error:

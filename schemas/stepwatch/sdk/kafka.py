@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -16,12 +16,12 @@ from stepwatch.sdk.backlog import Backlog
 from stepwatch.sdk.checking import check_event
 from stepwatch.sdk.events import Source
 from stepwatch.sdk.reporter import OnDrop, Stats
+from stepwatch.sdk.saying import say_error
 from stepwatch.sdk.telling import Teller
 
 if TYPE_CHECKING:
     from stepwatch.sdk.sender_thread import SenderThread
 
-log = logging.getLogger("stepwatch.sdk")
 _open: set[KafkaReporter] = set()
 _inherited: list[object] = []
 """What a forked child has of its parent's threads: kept, since to collect a loop would touch what both share."""
@@ -64,8 +64,8 @@ class KafkaReporter:
             heartbeat_every_s: well under the source's `silent_after`, s.
             events_max: held in memory.
             bytes_max: of the events held, with what Python needs beside them.
-            on_drop: told of what was dropped, at most once a second for each reason, in the reporter's thread: it must
-                be quick.
+            on_drop: told of what was dropped, at most once a second for each reason, in the reporter's thread, after
+                `close` in one that reports: it must be quick.
             log_every_s: at most one line of the logger `stepwatch.sdk` in so long.
             close_timeout_s: how long `close`, and so the interpreter's exit, waits for Kafka at most.
             prefix: of the topics.
@@ -116,27 +116,31 @@ class KafkaReporter:
         if self._thread is None and not self._backlog.closed:
             self.start()
         self._backlog.put(checked)
-        if self._backlog.closed:
+        if self._thread is None or self._backlog.closed:
+            # Nobody else tells it.
             self._teller.tell(self._backlog.stats())
 
     def start(self) -> None:
         """Start the thread now, and with it the heartbeats: after a fork, where the first event may be long in coming.
 
-        The first `report` does it else. A closed reporter stays closed.
+        The first `report` does it else. A closed reporter stays closed. Where the system gives no thread or no file
+        descriptor, events are held, `stats` says why, and the next `report` tries again.
         """
         with self._lock:
             if self._thread is not None or self._backlog.closed:
                 return
-            sender = self._sending.Sender(self._bootstrap, self._topics, self._backlog, self._options)
-            self._thread = self._threads.SenderThread(
-                sender, self._backlog, self._teller, self._heartbeat, self._heartbeat_every_s
-            )
             try:
+                sender = self._sending.Sender(self._bootstrap, self._topics, self._backlog, self._options)
+                self._thread = self._threads.SenderThread(
+                    sender, self._backlog, self._teller, self._heartbeat, self._heartbeat_every_s
+                )
                 self._thread.start()
-            except RuntimeError:
-                # The interpreter is ending: too late for this event, and it is counted as such.
+            except (RuntimeError, OSError) as error:
                 self._thread = None
-                self._backlog.close()
+                self._backlog.away = f"no thread to send from: {error}"
+                if sys.is_finalizing() or not threading.main_thread().is_alive():
+                    # The interpreter starts none any more: too late for this event, and it is counted as such.
+                    self._backlog.close()
 
     @property
     def stats(self) -> Stats:
@@ -144,13 +148,14 @@ class KafkaReporter:
         return self._backlog.stats()
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Wait until all that was reported until now is acknowledged.
+        """Wait until all that waits now is acknowledged.
 
         Args:
             timeout_s: at most so long.
 
         Returns:
-            Whether it is.
+            Whether it is. False also where an event of this process was dropped meanwhile; for what was dropped before
+            see `stats`.
         """
         return self._backlog.wait_settled(timeout_s)
 
@@ -161,8 +166,11 @@ class KafkaReporter:
             timeout_s: how long to flush; `close_timeout_s` where it is not given.
 
         Returns:
-            Whether all was sent.
+            Whether all that waited was sent, as `flush` says it.
         """
+        if self._thread is None and self.stats.waiting:
+            # There was none to start until now, perhaps there is one.
+            self.start()
         self._backlog.close()
         flushed = self.flush(self._close_timeout_s if timeout_s is None else timeout_s)
         with self._lock:
@@ -227,7 +235,11 @@ def _check_positive(**numbers: float) -> None:
 
 def _close_all() -> None:
     for reporter in list(_open):
-        reporter.close()
+        try:
+            reporter.close()
+        except Exception:
+            # The others' events are still to be sent.
+            say_error("a reporter was not closed as it should be")
 
 
 def _after_fork() -> None:

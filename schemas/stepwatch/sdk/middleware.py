@@ -1,14 +1,18 @@
 """ASGI and WSGI middleware: what the request says of its session, client and token, for the builders.
 
-    app = AsgiContext(app, who=lambda scope: Who(session=scope["session"].get("sid")), trusted_proxies=["192.0.2.0/24"])
+    app = AsgiContext(app, trusted_proxies=["192.0.2.0/24"])
+    current().fill(subject="alice", session="s-81", token=claims)  # in the authentication layer, further in
 
-The middleware checks no token and reads none. What an authentication layer has found out is told by `who`, or, where
-that layer lies further in, by `current().fill(subject=..., session=..., token=claims)` from there.
+The middleware checks no token and reads none. What an authentication layer further in has found out it fills in from
+there; one further out (its words are in the scope or environ by then) is asked by `who`. Say the subject with it: a
+session of nobody in particular is filled into events about anybody.
+
+A task that a request starts and that outlives it, such as a worker started lazily, keeps the request's context: let
+it run in `use(Context())`.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -16,8 +20,8 @@ from typing import Any, Final
 
 from stepwatch.sdk.context import Client, Context, use
 from stepwatch.sdk.proxies import TrustedProxies
+from stepwatch.sdk.saying import say_error
 
-log = logging.getLogger("stepwatch.sdk")
 USER_AGENT_MAX: Final = 1024
 """Characters; the rest is cut."""
 _LOG_EVERY_S: Final = 60.0
@@ -33,7 +37,7 @@ class Who:
     """What an authentication layer knows of a request.
 
     Attributes:
-        subject: the canonical id of whoever is signed in.
+        subject: the canonical id of whoever is signed in. Without it the rest is said of whomever an event concerns.
         session, root_session: contract section 1.
         token: the claims of the checked access token, never the token; those of `context.CLAIMS` are kept.
     """
@@ -64,7 +68,7 @@ class _Filling:
             # The request is answered all the same; what is reported in it lacks a session, and that is said.
             if time.monotonic() - self._said_at >= _LOG_EVERY_S:
                 self._said_at = time.monotonic()
-                log.exception("`who` raised: events of this request name no session")
+                say_error("`who` raised: events of this request name no session")
         return context
 
 

@@ -8,7 +8,7 @@
         issuer="Acme Bank",
     )
     challenge = otp.challenge("alice", session="s-81", action="payments.payout.approve", reason="amount_over_limit")
-    if otp.verify(challenge.token, request.form["code"], subject="alice", session="s-81"):
+    if otp.verify(challenge.token, form["code"], subject="alice", session="s-81", action="payments.payout.approve"):
         ...
 
 Each outcome is reported as its event; no event, log line or `repr` holds a code or a secret. A reporter that raises is
@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from stepwatch.schemas.times import SECOND_US
+from stepwatch.sdk.building import context_of
 from stepwatch.sdk.context import Client
 from stepwatch.sdk.ids import new_id
 from stepwatch.sdk.otp_credentials import NotEnrolled, OtpCredentials, checked_text
@@ -53,7 +54,7 @@ Outcome = Literal["verified", "expired_challenge", "error"] | Failure
 
 
 class InvalidChallenge(ValueError):
-    """The challenge's token was changed, sealed with another key, or is another subject's or session's: answer 400."""
+    """The token was changed, sealed with another key, or is for another subject, session or action: answer 400."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ class OtpVerifier(OtpCredentials):
         Args:
             subject: canonical id.
             reason: why (`amount_over_limit`, `new_payee`, ...); `unknown` counts as a defect.
-            session, root_session: where it happens, named as the identity provider names it.
+            session, root_session: where it happens, named as the identity provider names it; those of the request's
+                context (`middleware.py`) where no session is given.
             action: the action that it is for; a policy may bind the proof to it.
             transaction: hash of what the person is shown; a policy may bind the proof to it.
             credential: which one, where the subject has several.
@@ -136,8 +138,11 @@ class OtpVerifier(OtpCredentials):
             raise NotEnrolled(f"credential: {subject} has no active credential{f' {credential}' if credential else ''}")
         if len(mine) > 1:
             raise ValueError(f"credential: {subject} has {len(mine)} of them; say which one is asked for")
+        if not session:
+            known = context_of(subject)
+            session, root_session = known.session, root_session or known.root_session
         now_us = self._now()
-        about = About(subject, new_id(), mine[0].id, session or None, root_session, action, transaction)
+        about = About(subject, new_id(), mine[0].id, session, root_session, action, transaction)
         event = self._events.challenged(about, now_us, checked_text("reason", reason), client)
         expires_us = now_us + self._rules.challenge_s * SECOND_US
         sealed = json.dumps({**asdict(about), "expires_us": expires_us}).encode()
@@ -146,7 +151,15 @@ class OtpVerifier(OtpCredentials):
         return OtpChallenge(about.challenge, token, about.credential, expires_us)
 
     def verify(
-        self, token: str, code: str, *, subject: str, session: str | None = None, client: Client | None = None
+        self,
+        token: str,
+        code: str,
+        *,
+        subject: str,
+        session: str | None = None,
+        action: str | None = None,
+        transaction: str | None = None,
+        client: Client | None = None,
     ) -> OtpResult:
         """Whether this code answers this challenge. Reported as `stepup.verified`, `.failed` or `.expired`.
 
@@ -154,18 +167,27 @@ class OtpVerifier(OtpCredentials):
             token: of the challenge, as it came back.
             code: as typed.
             subject: who is signed in here: another's challenge is no answer for them.
-            session: where they are; must be the challenge's if that has one.
+            session: where they are, by default the context's; must be the challenge's if that has one.
+            action: what is about to be done; must be the challenge's. Not given, a challenge for any action will do:
+                then look at `OtpResult.action` before acting.
+            transaction: the same of the hash of what the person was shown.
             client: whoever submits it.
 
         Raises:
-            InvalidChallenge: the token is none, or not of this subject and session. Nothing is reported.
-            ValueError: `code` is no text, as where a form lacks the field.
+            InvalidChallenge: the token is none, or not of this subject, session, action and transaction. The code was
+                not looked at, and nothing is reported.
+            ValueError: `code` is no text, as where a form lacks the field; or `client` is wrong. The code is not used
+                up by it.
             SealBroken: the key with which the credential's secret was sealed is not among the keys any more.
         """
         about, expires_us = self._opened(token)
-        if about.subject != subject or about.session not in (None, session):
+        if about.subject != subject or about.session not in (None, session or context_of(subject).session):
             raise InvalidChallenge("token: the challenge of another subject or session")
+        if action not in (None, about.action) or transaction not in (None, about.transaction):
+            raise InvalidChallenge("token: the challenge of another action or transaction")
         now_us = self._now()
+        # Before the code is looked at: a wrong argument of the event must not use up a right one.
+        event = self._events.verified(about, now_us, self._acr, client)
         if now_us >= expires_us:
             return self._refused(about, now_us, "expired_challenge", None, client)
         kept, attempt = self._attempt(subject, about.credential, code, now_us, "active")
@@ -173,7 +195,7 @@ class OtpVerifier(OtpCredentials):
             return self._refused(about, now_us, "error", kept, client)
         if attempt.step is None:
             return self._refused(about, now_us, attempt.failure or "error", attempt.credential, client)
-        event = self._events.verified(about, now_us, attempt.step, self._acr, client)
+        event["data"]["otp_step"] = attempt.step
         return self._result(about, "verified", event, event["data"]["verification"])
 
     def _opened(self, token: str) -> tuple[About, int]:

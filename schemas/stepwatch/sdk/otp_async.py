@@ -69,11 +69,26 @@ class AsyncOtpVerifier:
         )
 
     async def verify(
-        self, token: str, code: str, *, subject: str, session: str | None = None, client: Client | None = None
+        self,
+        token: str,
+        code: str,
+        *,
+        subject: str,
+        session: str | None = None,
+        action: str | None = None,
+        transaction: str | None = None,
+        client: Client | None = None,
     ) -> OtpResult:
         """As `OtpVerifier.verify`."""
         return await asyncio.to_thread(
-            self._verifier.verify, token, code, subject=subject, session=session, client=client
+            self._verifier.verify,
+            token,
+            code,
+            subject=subject,
+            session=session,
+            action=action,
+            transaction=transaction,
+            client=client,
         )
 
     async def revoke(self, subject: str, credential: str) -> bool:

@@ -46,7 +46,7 @@ class OtpCredentials:
         unreported: how many events the reporter raised on.
 
     Raises:
-        ValueError: `issuer` is empty or has a colon in it.
+        ValueError: `issuer` is empty or has a colon in it; `acr` is no text or empty.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class OtpCredentials:
     ) -> None:
         if ":" in checked_text("issuer", issuer):
             raise ValueError("issuer: must hold no colon; it parts issuer and account in an otpauth URI")
+        if acr is not None:
+            checked_text("acr", acr)
         self.unreported = 0
         self._counting = threading.Lock()
         self._tenant = source.tenant
@@ -161,7 +163,9 @@ class OtpCredentials:
         raise _broken_store()
 
     def reseal(self) -> int:
-        """Seal every secret of the store with the newest key; after that the older keys can go.
+        """Seal every secret of the store with the newest key.
+
+        The older keys can go once the challenges that they sealed are over; for the order see `FernetSecrets`.
 
         Returns:
             How many were sealed anew.

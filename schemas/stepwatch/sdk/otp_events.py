@@ -5,7 +5,6 @@ Said through the builders of `events.py`. No code and no secret is an argument o
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from stepwatch.sdk.context import Client
 from stepwatch.sdk.events import Source
 from stepwatch.sdk.ids import new_id
 from stepwatch.sdk.parts import Change, Event, Failure
+from stepwatch.sdk.saying import say_error
 
 Report = Callable[[Event], object]
 """Whoever takes an event on its way: a reporter's `report`, `LocalAssurance.report`, a list's `append`."""
@@ -23,7 +23,6 @@ Report = Callable[[Event], object]
 AMR: Final = "otp"
 """RFC 8176: a one-time password."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_log = logging.getLogger("stepwatch.sdk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,8 @@ class OtpEvents:
             time=moment(at_us),
         )
 
-    def verified(self, about: About, at_us: int, step: int, acr: str | None, client: Client | None) -> Event:
-        """A code was accepted; `verification` is the new id of this proof.
+    def verified(self, about: About, at_us: int, acr: str | None, client: Client | None) -> Event:
+        """A code was accepted; `verification` is the new id of this proof. Its `otp_step` is added once it is known.
 
         Not a name made of credential and step: if a broken store let one code through twice, the two reports would
         pass for one proof, and the pattern `replayed_code` would not see it.
@@ -78,7 +77,6 @@ class OtpEvents:
             acr=acr,
             verification=new_id(),
             credential=about.credential,
-            otp_step=step,
             challenge=about.challenge,
             bound_action=about.action,
             transaction=about.transaction,
@@ -143,6 +141,6 @@ def hand_over(report: Report, event: Event) -> bool:
     try:
         report(event)
     except Exception:
-        _log.exception("%s %s of %s was not reported", event["type"], event["id"], event["source"])
+        say_error("%s %s of %s was not reported", event["type"], event["id"], event["source"])
         return False
     return True

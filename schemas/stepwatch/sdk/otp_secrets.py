@@ -42,7 +42,9 @@ class Secrets(Protocol):
 class FernetSecrets:
     """Seals with Fernet of the library `cryptography` (AES-128-CBC and HMAC-SHA-256, encrypt then authenticate).
 
-    To rotate: put a new key in front, `OtpVerifier.reseal()`, take the old key away.
+    To rotate, with every process at each step before the next: add the new key at the end; put it in front; call
+    `OtpVerifier.reseal()` once; wait for `OtpRules.challenge_s`; take the old key away. In front at once, it would
+    seal what a process that does not have it yet cannot open.
 
     Args:
         keys: Fernet keys, newest first: it seals, all of them open. `FernetSecrets.new_key()` makes one. Keep them

@@ -21,6 +21,21 @@ class OwnLoop(asyncio.SelectorEventLoop):
     SCRAM step computed; both are short, and nobody else waits for this thread.
     """
 
+    _whole = False
+
+    def __init__(self) -> None:
+        """Make one.
+
+        Raises:
+            OSError: no file descriptor is left.
+        """
+        super().__init__()
+        self._whole = True
+
+    def is_closed(self) -> bool:
+        """True also of one that could not be made: else its end would complain of it on the application's stderr."""
+        return not self._whole or super().is_closed()
+
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Call at once."""
         future: asyncio.Future[T] = self.create_future()

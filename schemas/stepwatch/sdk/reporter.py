@@ -32,7 +32,8 @@ class Stats:
         reported: accepted by `report`; heartbeats are none.
         sent: acknowledged.
         waiting, waiting_bytes: held in memory, not yet acknowledged.
-        dropped: by reason: `backlog_full` (a bound was reached), `refused` (the broker will not take it), `unsent`
+        dropped: by reason: `backlog_full` (a bound was reached), `refused` (the broker will not take it: too
+            large, or nobody here may write to its topic, and that for a minute), `unsent`
             (still waiting when the reporter was closed), `closed` (reported after that).
         heartbeats: sent, each counted once.
         away: why nothing can be sent at the moment, in words; "" where it can.

@@ -12,10 +12,10 @@ from stepwatch.sdk.backlog import Backlog
 from stepwatch.sdk.checking import check_event
 from stepwatch.sdk.events import Source
 from stepwatch.sdk.quiet import OwnLoop, done, keep_quiet
+from stepwatch.sdk.saying import say, say_error
 from stepwatch.sdk.sending import Sender
 from stepwatch.sdk.telling import Teller
 
-log = logging.getLogger("stepwatch.sdk")
 _TELL_S: Final = 1.0
 _JOIN_S: Final = 5.0
 
@@ -33,7 +33,7 @@ class SenderThread:
         self._heartbeat_every_s = heartbeat_every_s
         self._loop = OwnLoop()
         # The client's futures of a producer that was given up; what became of their events is known elsewhere.
-        self._loop.set_exception_handler(lambda loop, context: log.debug("%s", context.get("message")))
+        self._loop.set_exception_handler(lambda loop, context: say(logging.DEBUG, "%s", context.get("message")))
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="stepwatch-sdk", daemon=True)
 
@@ -41,9 +41,13 @@ class SenderThread:
         """Begin.
 
         Raises:
-            RuntimeError: the interpreter is ending and starts no thread any more.
+            RuntimeError: no thread can be started, now or any more. This object is then of no use.
         """
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._loop.close()
+            raise
 
     def wake(self) -> None:
         """There is something in the backlog; from any thread."""
@@ -62,9 +66,9 @@ class SenderThread:
         try:
             self._loop.run_until_complete(self._main())
         except BaseException:
-            log.exception("the sender ended: no event of this process is sent any more")
             self._backlog.close()
             self._backlog.drop_all("unsent")
+            say_error("the sender ended: no event of this process is sent any more")
         finally:
             done()
             self._loop.close()

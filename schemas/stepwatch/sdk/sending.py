@@ -12,16 +12,17 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.keys import partition_of
 from stepwatch.schemas.topics import Topics
 from stepwatch.sdk.backlog import Backlog
 from stepwatch.sdk.checking import Checked
+from stepwatch.sdk.denials import Denials
 
 CHUNK_EVENTS: Final = 1000
 CHUNK_BYTES: Final = 512 * 1024
@@ -38,8 +39,18 @@ _RETRY_S: Final = (0.1, 5.0)
 _partition_of = lru_cache(maxsize=8192)(partition_of)
 
 
-class _NotYet(Exception):
-    """Some of a chunk is not acknowledged; the cause is its cause."""
+class _Tried(NamedTuple):
+    """What one try at a chunk came to.
+
+    Attributes:
+        left: to be tried again, in their order.
+        too_large: how many events are too large, or lie in a batch with one that is.
+        cause: why others were not acknowledged: the producer is of no use any more.
+    """
+
+    left: list[Checked]
+    too_large: int
+    cause: BaseException | None
 
 
 class Sender:
@@ -53,6 +64,7 @@ class Sender:
         self._options = options
         self._producer: Any = None
         self._retry_s = _RETRY_S[0]
+        self._denials = Denials()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.more = asyncio.Event()
 
@@ -72,66 +84,90 @@ class Sender:
             refused = await self._deliver(chunk)
             self._backlog.settle(refused)
         elif beat := self._backlog.due_heartbeat():
-            await self._deliver([beat])
-            self._backlog.beaten()
+            self._backlog.beaten(await self._deliver([beat]))
         else:
             await self.more.wait()
             await asyncio.sleep(_LINGER_S)
 
     async def _deliver(self, chunk: Sequence[Checked]) -> int:
-        """Send until each is acknowledged or refused for what it is; returns how many were refused."""
+        """Send until each is acknowledged or refused; returns how many were refused."""
         left, refused, alone = list(chunk), 0, False
-        while left:
+        while True:
+            wanted = [event for event in left if not self._denials.are_final(self._topic(event))]
+            refused += len(left) - len(wanted)
+            if not wanted:
+                # Nobody may have been asked: the loop's other tasks have their turn all the same.
+                await asyncio.sleep(0)
+                return refused
             try:
-                left, too_large = await self._try(left, alone)
-                # One too large for the broker fails its batch: each of them alone shows which it is.
-                refused += too_large if alone else 0
-                alone = not alone and too_large > 0
-                self._backlog.away, self._retry_s = "", _RETRY_S[0]
-                if too_large:
-                    # The broker has not seen the numbers of what it refused, and would take nothing behind them.
-                    await self._close()
+                tried = await self._try(wanted, alone)
             except Exception as error:
                 # Whatever it is: events are not given up for it, and `away` says it.
-                left = error.args[0] if isinstance(error, _NotYet) else left
-                self._backlog.away = self._in_words(error.__cause__ or error)
+                tried = _Tried(wanted, 0, error)
+            left = tried.left
+            # One too large for the broker fails its batch: each of them alone shows which it is.
+            refused += tried.too_large if alone else 0
+            alone = not alone and tried.too_large > 0
+            if tried.too_large or tried.cause is not None:
+                # The broker has not seen the numbers of what it refused, and would take nothing behind them.
                 await self._close()
+            if tried.cause is None:
+                self._backlog.away, self._retry_s = "", _RETRY_S[0]
+            else:
+                self._backlog.away = self._in_words(tried.cause)
                 await asyncio.sleep(self._retry_s * random.uniform(0.5, 1.0))
                 self._retry_s = min(self._retry_s * 2, _RETRY_S[1])
-        return refused
 
-    async def _try(self, events: list[Checked], alone: bool) -> tuple[list[Checked], int]:
-        """Send once; returns those to be tried again, and how many were too large.
-
-        Raises:
-            _NotYet: with those that were not acknowledged; the producer is of no use any more.
-        """
+    async def _try(self, events: list[Checked], alone: bool) -> _Tried:
+        """Send once, each event in a batch of its own where they are to be `alone`."""
         producer = await self._open()
-        sent: dict[asyncio.Future[Any], list[Checked]] = {}
-        for (topic, partition), group in (await self._grouped(producer, events)).items():
+        counts, cause = await self._partition_counts(producer, events)
+        sent: dict[asyncio.Future[Any], tuple[str, list[Checked]]] = {}
+        for (topic, partition), group in self._grouped(counts, events).items():
             for batch, held in _batches(producer, group, 1 if alone else CHUNK_EVENTS):
-                sent[await producer.send_batch(batch, topic, partition=partition)] = held
-        await asyncio.wait(sent, timeout=_STUCK_S)
-        unsent, too_large, cause = [], [], None
-        for future, held in sent.items():
+                sent[await producer.send_batch(batch, topic, partition=partition)] = topic, held
+        if sent:
+            await asyncio.wait(sent, timeout=_STUCK_S)
+        again, too_large = {id(event) for event in events if self._topic(event) not in counts}, 0
+        for future, (topic, held) in sent.items():
             error = future.exception() if future.done() else TimeoutError("no acknowledgement")
             if isinstance(error, MessageSizeTooLargeError):
-                too_large += held
+                too_large += len(held)
+                again.update([] if alone else map(id, held))
             elif error is not None:
-                unsent += held
                 cause = error
-        if cause is not None:
-            raise _NotYet(unsent + too_large) from cause
-        return ([] if alone else too_large), len(too_large)
+                again.update(map(id, held))
+                if isinstance(error, TopicAuthorizationFailedError):
+                    self._denials.denied(topic)
+            else:
+                self._denials.granted(topic)
+        # In their order, whichever failed for what: a partition's is that in which they were reported.
+        return _Tried([event for event in events if id(event) in again], too_large, cause)
 
-    async def _grouped(self, producer: Any, events: Sequence[Checked]) -> dict[tuple[str, int], list[Checked]]:
+    async def _partition_counts(
+        self, producer: Any, events: Sequence[Checked]
+    ) -> tuple[dict[str, int], BaseException | None]:
+        """The partitions of each topic of these events, and why one that denies us is not among them."""
+        counts: dict[str, int] = {}
+        cause: BaseException | None = None
+        for topic in sorted({self._topic(event) for event in events}):
+            try:
+                counts[topic] = len(await producer.partitions_for(topic))
+            except TopicAuthorizationFailedError as error:
+                self._denials.denied(topic)
+                cause = error
+        return counts, cause
+
+    def _grouped(self, counts: Mapping[str, int], events: Sequence[Checked]) -> dict[tuple[str, int], list[Checked]]:
         groups: dict[tuple[str, int], list[Checked]] = {}
-        counts = {topic: len(await producer.partitions_for(topic)) for topic in {self._topic(e) for e in events}}
         for event in events:
             topic = self._topic(event)
+            if topic not in counts:
+                continue
             every = range(counts[topic])
             # A heartbeat speaks for the subjects of the partition it lies in, so it goes to every one.
-            for partition in every if event.type == ev.HEARTBEAT else (_partition_of(event.key, len(every)),):
+            partitions = every if event.type == ev.HEARTBEAT else (_partition_of(event.key, len(every)),)
+            for partition in partitions:
                 groups.setdefault((topic, partition), []).append(event)
         return groups
 
@@ -164,18 +200,21 @@ class Sender:
         try:
             # It waits for the acknowledgements of what it holds: with its broker away, for ever.
             await asyncio.wait_for(producer.stop(), _STOP_S)
-        except (TimeoutError, KafkaError, OSError, AssertionError):
+        except Exception:
+            # Whatever the client raises: this one is given up, and the next one sends.
             left = asyncio.all_tasks() - self._tasks
             for task in left:
                 task.cancel()
             if left:
                 await asyncio.wait(left, timeout=_STOP_S)
-            with suppress(TimeoutError, KafkaError, OSError):
+            with suppress(Exception):
                 await asyncio.wait_for(producer.client.close(), _STOP_S)
 
     def _in_words(self, error: BaseException) -> str:
         if isinstance(error, UnknownTopicOrPartitionError):
             return f"{self._at} has no topics {self._topics.actions} and {self._topics.authentications}"
+        if isinstance(error, TopicAuthorizationFailedError):
+            return f"{self._at} denies us {' and '.join(self._denials.topics)}: the producer needs Write on both topics"
         return f"{self._at}: {str(error) or type(error).__name__}"
 
 

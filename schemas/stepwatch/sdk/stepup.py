@@ -18,17 +18,17 @@ the same ones here as there, so that the application demands what the audit will
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from stepwatch.schemas.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from stepwatch.sdk.assurance import Assurance, Kind, Proof
 from stepwatch.sdk.otp_events import wall_clock_us
 from stepwatch.sdk.parts import Decision
+from stepwatch.sdk.saying import say_error
 
 Lacking = Literal["no_step_up", "wrong_session", "weak_factor", "stale", "wrong_binding", "unknown"]
 CLOCK_SKEW_US: Final = 5 * SECOND_US
@@ -38,7 +38,6 @@ _UNITS_US: Final = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US}
 _ACR: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """What fits into a quoted, blank-separated list of a header (RFC 6750 section 3)."""
 _Filter = tuple[Lacking, Callable[[Proof], bool]]
-_log = logging.getLogger("stepwatch.sdk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,9 @@ def require_step_up(
 ) -> StepUpNeed:
     """Whether the subject must prove who they are before this action. Never raises for what `assurance` raises.
 
-    Where the assurance cannot be asked a proof is demanded, and that is logged. Whoever has just proved it (a true
-    `OtpResult`) may act on that without asking again.
+    Where the assurance cannot be asked a proof is demanded, and that is logged. A true `OtpResult` of a `verify` that
+    was given this `action`, and this `transaction` where one is shown, may be acted on without asking again; without
+    them a challenge of a smaller action would do.
 
     Args:
         action: what they want to do, as its event will name it.
@@ -144,7 +144,7 @@ def _known(assurance: Assurance, tenant: str, subject: str) -> list[Proof] | Non
     try:
         return list(assurance.proofs(tenant, subject))
     except Exception:
-        _log.exception("assurance of %s/%s is not known; a proof is demanded", tenant, subject)
+        say_error("assurance of %s/%s is not known; a proof is demanded", tenant, subject)
         return None
 
 
@@ -207,6 +207,8 @@ def _check_texts(action: object, subject: object, amr_any: object, acr_values: S
         # A text is a collection of its letters, none of which any proof has.
         if isinstance(values, str):
             raise ValueError(f"{name}: expected a list of texts, got the text {values!r}")
+    if not isinstance(accept, Collection) or not accept or not all(kind in get_args(Kind) for kind in accept):
+        raise ValueError(f"accept: expected one or more of {', '.join(get_args(Kind))}, got {accept!r}")
     for value in acr_values:
         if not _ACR.fullmatch(value):
             raise ValueError(f"acr_values: {value!r} does not fit into a header: no blank, quote or control character")

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
+from typing import Final
 
 from stepwatch.sdk.reporter import OnDrop, Stats
+from stepwatch.sdk.saying import say, say_error
 
-log = logging.getLogger("stepwatch.sdk")
+_CALL_EVERY_S: Final = 1.0
+"""Of `on_drop` for one reason."""
 
 
 class Teller:
-    """Turns two accounts into a log line, at most one every `every_s`, and into calls of `on_drop`."""
+    """Turns two accounts into a log line, at most one every `every_s`, and into calls of `on_drop`.
+
+    Safe for threads, and for an `on_drop` that reports: what is told is remembered before it is told.
+    """
 
     def __init__(self, every_s: float, on_drop: OnDrop | None) -> None:
         self._every_s = every_s
         self._on_drop = on_drop
+        # Reentrant: a signal handler may report in the middle of it.
+        self._lock = threading.RLock()
         self._said: Counter[str] = Counter()
         self._called: Counter[str] = Counter()
+        self._called_at: dict[str, float] = {}
         self._said_at = float("-inf")
         self._was_away = False
 
@@ -27,30 +37,46 @@ class Teller:
 
         Args:
             stats: as of now.
-            at_once: this is the last time, whenever the last line was.
+            at_once: this is the last time, whenever the last line or call was.
         """
-        dropped = Counter(stats.dropped)
-        self._call(dropped - self._called)
-        self._called = dropped
+        now_s, dropped = time.monotonic(), Counter(stats.dropped)
+        with self._lock:
+            calls = self._due_calls(dropped, now_s, at_once)
+            line = self._due_line(dropped, stats, now_s, at_once)
+        for reason, count in calls.items():
+            self._call(reason, count)
+        if line is not None:
+            say(*line)
+
+    def _due_calls(self, dropped: Counter[str], now_s: float, at_once: bool) -> dict[str, int]:
+        due = {
+            reason: count
+            for reason, count in (dropped - self._called).items()
+            if at_once or now_s - self._called_at.get(reason, float("-inf")) >= _CALL_EVERY_S
+        }
+        self._called.update(due)
+        self._called_at.update(dict.fromkeys(due, now_s))
+        return due
+
+    def _due_line(self, dropped: Counter[str], stats: Stats, now_s: float, at_once: bool) -> tuple[int, str] | None:
         new = dropped - self._said
         changed = bool(stats.away) != self._was_away
-        if not (new or stats.away or changed) or (time.monotonic() - self._said_at < self._every_s and not at_once):
-            return
+        if not (new or stats.away or changed) or (now_s - self._said_at < self._every_s and not at_once):
+            return None
         if at_once and not new:
-            return
-        self._said_at = time.monotonic()
-        self._said = dropped
+            return None
+        self._said_at = now_s
+        self._said |= dropped
         self._was_away = bool(stats.away)
-        log.log(logging.ERROR if new else logging.WARNING if stats.away else logging.INFO, _words(new, stats))
+        return (logging.ERROR if new else logging.WARNING if stats.away else logging.INFO, _words(new, stats))
 
-    def _call(self, new: Counter[str]) -> None:
+    def _call(self, reason: str, count: int) -> None:
         if self._on_drop is None:
             return
-        for reason, count in new.items():
-            try:
-                self._on_drop(reason, count)
-            except Exception:
-                log.exception("on_drop raised")
+        try:
+            self._on_drop(reason, count)
+        except Exception:
+            say_error("on_drop raised")
 
 
 def _words(new: Counter[str], stats: Stats) -> str:
