@@ -47,14 +47,20 @@ def test_a_conflict_is_named_and_left_out_and_ends_with_status_1(tmp_path: Path)
     assert len(load_files([write_policy(tmp_path, done.out)]).sets) == 1
 
 
-HOSTILE = ["a\nb@corp.example", 'q"#: x@corp.example', "\u001b[2J@corp.example", "é\u2028\U0001f600@corp.example"]
+HOSTILE = {
+    "a line break": "a\nb@corp.example",
+    "quotes": 'q"#: x@corp.example',
+    "an escape": "\u001b[2J@corp.example",
+    "a turn of the reading order": "a\u202eb@corp.example",
+    "not ASCII": "é\u2028\U0001f600@corp.example",
+}
 
 
-@pytest.mark.parametrize("name", HOSTILE, ids=["a line break", "quotes", "an escape", "not ASCII"])
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
 def test_no_name_gets_out_of_its_quotes(tmp_path: Path, name: str) -> None:
     row = okta("user.session.start", actor={"id": name, "type": "User", "alternateId": MAIL})
     done = run(tmp_path, "identities", "build", "--from", "okta", write_events(tmp_path / "o", row))
-    assert "\x1b" not in done.out
+    assert not {"\x1b", "\u202e"} & set(done.out)
     canonical = load_files([write_policy(tmp_path, done.out)]).sets[0].canonical
     assert canonical("default", name) == canonical("default", MAIL)
 
@@ -94,6 +100,23 @@ def test_events_as_they_are_count_beside_a_products_log(tmp_path: Path) -> None:
     done = run(tmp_path, "identities", "unmatched", "--policy", write_policy(tmp_path), *words)
     assert f"{MAIL}  acts        1        1  /app     00u5rosa (rows name both beside" in done.out
     assert done.err.splitlines()[-1] == "2 records passed over, being no event: `stepwatch replay` says why"
+
+
+def test_logs_without_an_event_say_so_and_not_that_all_is_well(tmp_path: Path) -> None:
+    words = ["--policy", write_policy(tmp_path), "--from", "okta", write_events(tmp_path / "o", {"no": "row"})]
+    done = run(tmp_path, "identities", "unmatched", *words)
+    assert (done.status, done.out) == (0, "no subject: nobody acts or proves in these logs\n")
+
+
+def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
+    (tmp_path / "AWSLogs" / "01").mkdir(parents=True)
+    logs(tmp_path, [PROOF], [DEED])
+    (tmp_path / "aws.json").rename(tmp_path / "AWSLogs" / "01" / "aws.json")
+    words = ["--from", "okta", "okta.jsonl", "--from", "cloudtrail", "AWSLogs"]
+    done = run(tmp_path, "identities", "build", *words)
+    assert (done.status, done.err) == (0, "2 records read: 2 aliases of 1 person proposed, 0 conflicts, 0 hints\n")
+    done = run(tmp_path, "identities", "unmatched", "--json", "--policy", write_policy(tmp_path), *words)
+    assert len(done.rows) == 2
 
 
 WRONG = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stepwatch.cli import positions as positions_module
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.positions import Positions
 from stepwatch.cli.reading import batches, opened
@@ -85,6 +86,42 @@ def test_two_files_with_the_same_begin_have_each_their_position(tmp_path: Path) 
     assert take(write(tmp_path / "other", others), positions) == others
     again = Positions(tmp_path / "p")
     assert take(tmp_path / "one", again) == take(tmp_path / "other", again) == []
+
+
+def test_files_that_differ_in_the_middle_only_have_each_their_position(tmp_path: Path) -> None:
+    ones, others = LINES, [*LINES[:100], LINES[100].replace(b"first", b"other"), *LINES[101:]]
+    positions = Positions(tmp_path / "p")
+    assert take(write(tmp_path / "one", ones), positions) == ones
+    assert take(write(tmp_path / "other", others), positions) == others
+    again = Positions(tmp_path / "p")
+    assert take(tmp_path / "one", again) == take(tmp_path / "other", again) == []
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_of_many_marks_only_those_of_files_that_are_gone_are_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    monkeypatch.setattr(positions_module, "_ENTRIES_MANY", 2)
+    logs = [write(tmp_path / f"log-{number}", [b"%d\n" % number]) for number in range(9)]
+    positions = Positions(tmp_path / "p")
+    for log in logs:
+        take(log, positions)
+        if gone and log != logs[-1]:
+            log.rename(tmp_path / "away")
+    again = Positions(tmp_path / "p")
+    assert take(logs[-1], again) == []
+    if gone:
+        assert take(write(tmp_path / "first", [b"0\n"]), again) == [b"0\n"]
+    else:
+        assert [take(log, again) for log in logs] == [[]] * 9
+
+
+def test_positions_of_another_kafka_cluster_are_refused(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", LINES)
+    take(log, Positions(tmp_path / "p", "one"))
+    assert take(log, Positions(tmp_path / "p", "one")) == []
+    with pytest.raises(Misused, match=r"in another Kafka cluster \(one; this one is two\)"):
+        Positions(tmp_path / "p", "two")
 
 
 def test_a_line_that_may_still_grow_is_not_read_before_its_end(tmp_path: Path) -> None:

@@ -186,6 +186,35 @@ def test_a_gzipped_file_is_unpacked_on_the_way(tmp_path: Path) -> None:
     assert "cannot be unpacked" in done.err
 
 
+def test_a_gzipped_pipe_is_unpacked_too(tmp_path: Path) -> None:
+    packed = gzip.compress(json.dumps(payout("a-1", "10:00:00")).encode())
+    done = run(tmp_path, "replay", "--policy", write_policy(tmp_path), "--json", "-", stdin=packed)
+    assert [row["kind"] for row in done.rows] == ["verdict", "alert"]
+
+
+def test_all_files_of_a_folder_are_judged_together_and_a_wrong_line_is_named_with_its_file(tmp_path: Path) -> None:
+    folder = tmp_path / "month" / "01"
+    folder.mkdir(parents=True)
+    for number in range(2):
+        content = json.dumps({"Records": [payout(f"a-{number}", "10:00:00")]}).encode()
+        (folder / f"{number}.json.gz").write_bytes(gzip.compress(content))
+    write_events(folder / "2.jsonl", payout("a-2", "10:00:00"), "{no")
+    done = run(tmp_path, "replay", "--policy", write_policy(tmp_path), "--json", "month")
+    assert sorted(row["action_id"] for row in done.rows if row["kind"] == "verdict") == ["a-0", "a-1", "a-2"]
+    rejected = [row for row in done.rows if row["kind"] == "rejected"]
+    assert [(row["file"], row["line"]) for row in rejected] == [("month/01/2.jsonl", 2)]
+    done = run(tmp_path, "replay", "--policy", write_policy(tmp_path), "month")
+    assert "month/01/2.jsonl: line 2: json: " in done.out
+
+
+def test_files_joined_without_line_ends_are_judged_record_by_record(tmp_path: Path) -> None:
+    parts = [json.dumps({"Records": [payout(f"a-{number}", "10:00:00")]}).encode() for number in range(3)]
+    (tmp_path / "month.json.gz").write_bytes(b"".join(map(gzip.compress, parts)))
+    words = ["replay", "--policy", write_policy(tmp_path), "--json"]
+    for done in (run(tmp_path, *words, "month.json.gz"), run(tmp_path, *words, "-", stdin=b"".join(parts))):
+        assert sorted(row["action_id"] for row in done.rows if row["kind"] == "verdict") == ["a-0", "a-1", "a-2"]
+
+
 REFUSED = {
     "a misspelt key": ("version: 1\npolicies:\n  - id: a\n    requires: {}\n", "policy.yaml:4: policies[0].requires: "),
     "a key given twice": ("version: 1\npolicies: []\npolicies: []\n", "policy.yaml:3: policies: "),
@@ -211,7 +240,6 @@ MISUSED = {
     "no --policy": (["replay", "events.jsonl"], "--policy"),
     "no such policy file": (["replay", "--policy", "none.yaml", "events.jsonl"], "none.yaml: cannot be read"),
     "no such file": (["replay", "--policy", "policy.yaml", "none.jsonl"], "none.jsonl: cannot be read"),
-    "a folder": (["replay", "--policy", "policy.yaml", "."], ".: cannot be read"),
     "an unknown source": (["replay", "--policy", "policy.yaml", "--from", "x", "events.jsonl"], "--from x"),
 }
 

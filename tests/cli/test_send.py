@@ -84,7 +84,27 @@ def test_all_files_of_a_folder_and_those_below_are_sent_and_a_broken_one_costs_n
     assert (done.status, [row["id"] for row in done.rows]) == (1, ["a-1", "c-1"])
     assert "logs/2026/11/a.jsonl: line 2: json: " in done.err
     assert "logs/b.json.gz: cannot be unpacked: " in done.err
-    assert "2 lines rejected" in done.err
+    assert "1 line rejected, each named above; everything else that was read was sent" in done.err
+    assert "1 file not read to the end, each named above: what follows was not sent" in done.err
+
+
+def test_of_a_damaged_file_what_can_be_read_is_sent_and_counted_before_it_ends_with_two(tmp_path: Path) -> None:
+    text = "".join(json.dumps(payout(f"a-{number}", "10:00:00")) + "\n" for number in range(5000))
+    (tmp_path / "log.gz").write_bytes(gzip.compress(text.encode())[:-2000])
+    done = run(tmp_path, "send", "--dry-run", "log.gz")
+    assert (done.status, len(done.rows) > 1000) == (2, True)
+    assert f"would send {len(done.rows):,} actions" in done.err
+    assert "log.gz: cannot be unpacked: " in done.err
+
+
+def test_files_joined_without_line_ends_are_sent_record_by_record(tmp_path: Path) -> None:
+    parts = [json.dumps({"Records": [payout(f"a-{number}", "10:00:00")]}).encode() for number in range(3)]
+    (tmp_path / "month.json.gz").write_bytes(b"".join(map(gzip.compress, parts)))
+    ways = [
+        run(tmp_path, "send", "--dry-run", "month.json.gz"),
+        run(tmp_path, "send", "--dry-run", "-", stdin=b"".join(parts)),
+    ]
+    assert [[row["id"] for row in done.rows] for done in ways] == [["a-0", "a-1", "a-2"]] * 2
 
 
 def test_an_old_log_is_moved_to_now_with_all_distances_kept(tmp_path: Path) -> None:

@@ -192,3 +192,33 @@ def test_each_source_of_a_file_of_events_has_its_heartbeat_unless_it_sends_its_o
     until(lambda: len(follower.beats) >= 3, lambda: follower.said)
     assert [beat["id"] for beat in follower.beats if beat["source"] == "/idp"] == ["h-1"]
     assert {beat["source"] for beat in follower.beats} == {"/idp", "/app"}
+
+
+def test_a_folder_that_is_away_for_a_moment_does_not_end_it(logs: Path, follow: Callable[..., Follower]) -> None:
+    folder = logs / "in"
+    folder.mkdir()
+    append(folder / "1", text("a-1"))
+    follower = follow("in", "--heartbeat", "0s")
+    follower.until(["a-1"])
+    folder.rename(logs / "away")
+    time.sleep(1.2)
+    (logs / "away").rename(folder)
+    append(folder / "1", text("a-2"))
+    follower.until(["a-1", "a-2"])
+
+
+def test_a_log_that_is_gone_unread_is_told_once_and_ends_the_heartbeats(
+    logs: Path, follow: Callable[..., Follower]
+) -> None:
+    log = logs / "app.log"
+    append(log, text("a-1"))
+    follower = follow("app.log", "--heartbeat", "1s")
+    until(lambda: len(follower.beats) >= 1, lambda: follower.said)
+    append(logs / "new", text("a-2"))
+    (logs / "new").rename(log)
+    follower.until(["a-1", "a-2"])
+    until(lambda: "its last lines may be missing" in follower.said, lambda: follower.said)
+    count = len(follower.beats)
+    time.sleep(2)
+    assert len(follower.beats) == count
+    assert follower.said.count("no heartbeats meanwhile") == 1

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwatch.cli.unpacking import ARRAYS, DOCUMENT, LINES, Mark, Unpacker, shape_of
+from stepwatch.cli.values import records_on
 
 
 class Case(NamedTuple):
@@ -51,6 +52,14 @@ TABLE = {
     "an array that is cut off in a record": Case(b'[\n{"a":1},\n{"b":', DOCUMENT, [A, b'{"b":']),
     "an array that is cut off between records": Case(b'[\n{"a":1},\n', DOCUMENT, [A, b"["]),
     "an envelope that is cut off": Case(b'{\n"Records": [\n{"a":1},\n{"b":[2]},', DOCUMENT, [A, B, b'{ "Records": [']),
+    "a byte order mark before lines": Case(b'\xef\xbb\xbf{"a":1}\n{"b":[2]}\n', LINES, [A, B]),
+    "an array of which one member is no object": Case(b'[{"a":1},null,{"b":[2]}]', ARRAYS, [A, b"null", B]),
+    "an array with what JSON has no number for": Case(
+        b'[{"a":1},{"x":NaN},{"b":[2]}]', ARRAYS, [b'{"a": 1}', b'{"x": NaN}', b'{"b": [2]}']
+    ),
+    "the same over many lines": Case(
+        b'[\n{"a":1},\n{"x":NaN},\n{"b":[2]}\n]\n', DOCUMENT, [b'{"a": 1}', b'{"x": NaN}', b'{"b": [2]}']
+    ),
     "nothing": Case(b"", "", []),
 }
 
@@ -117,3 +126,29 @@ def test_a_document_is_whole_where_its_json_is(content: bytes, whole: bool) -> N
     unpacker = Unpacker()
     unpacker.feed(content)
     assert unpacker.is_whole is whole
+
+
+JOINED = {
+    "one record": (b'{"a":"}{"}', [b'{"a":"}{"}']),
+    "an array, which is for the shape of the file to unpack": (b'[{"a":1}]', [b'[{"a":1}]']),
+    "two records": (b'{"a":1}{"b":[2]}', [A, B]),
+    "two records with space between": (b' {"a":1}  {"b":[2]}\r', [A, B]),
+    "CloudTrail's files, joined": (b'{"Records":[{"a":1}]}{"Records":[{"b":[2]}]}', [A, B]),
+    "the last of them cut off": (b'{"Records":[{"a":1}]}{"Records":[{"b":[2]},{"c', [A, B, b'{"c']),
+    "a record and a text": (b'{"a":{}} and {"b"', [b'{"a":{}} and {"b"']),
+    "a broken record": (b'{"a":x}{"b":[2]}', [b'{"a":x}{"b":[2]}']),
+}
+
+
+@pytest.mark.parametrize(("line", "records"), JOINED.values(), ids=JOINED)
+def test_values_that_stand_on_one_line_are_records_of_their_own(line: bytes, records: list[bytes]) -> None:
+    assert records_on(line) == records
+
+
+def test_a_line_that_gets_its_end_later_is_not_counted_again() -> None:
+    first = Unpacker()
+    first.feed(b'{"a":1}\n{"b":[2]}')
+    first.finish()
+    batch = Unpacker(first.mark).feed(b'\n{"c":3}\n')
+    assert batch is not None
+    assert (batch.first, batch.values, batch.mark.number) == (3, [b'{"c":3}'], 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import signal
 import subprocess
@@ -108,7 +109,10 @@ def test_a_log_is_followed_with_heartbeats_in_every_partition_and_goes_on_after_
     wait_for(12, 0)
     follower.send_signal(signal.SIGINT)
     status, said = finished(follower)
-    assert (status, said.split(" to ")[0]) == (130, "sent 2 actions, 0 authentication events")
+    assert status == 130
+    assert "sent 2 actions, 0 authentication events" in said
+    sent_bytes = sum(len(line(number)) for number in range(10))
+    assert f"log.1: going on after byte {sent_bytes:,}, where an earlier `send` stopped" in said
     assert [row["id"] for row in rows(settings, settings.topics.actions) if row["id"] in ("a-10", "a-11")]
 
 
@@ -124,6 +128,28 @@ def test_positions_that_were_named_are_kept_for_the_next_time(settings: Settings
     status, said = finished(start(settings, "--positions", log / "p", log))
     assert status == 2
     assert "the positions cannot be read" in said
+
+
+def test_a_folder_that_is_sent_again_sends_what_has_come_since_and_no_positions_of_another_kafka_count(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "1").write_text(line(1) + line(2)[:-1])
+    (folder / "2.gz").write_bytes(gzip.compress(line(3).encode() * 2000)[:-20])
+    status, said = finished(start(settings, folder))
+    assert (status, "1 file not read to the end" in said) == (1, True)
+    (folder / "2.gz").unlink()
+    (folder / "3").write_text(line(4))
+    status, said = finished(start(settings, folder))
+    assert (status, said.split(" to ")[0]) == (0, "sent 1 action, 0 authentication events")
+    assert "going on where an earlier `send` stopped" in said
+    (kept,) = (tmp_path / "data" / "sent").glob("*.json")
+    assert json.loads(kept.read_bytes())["cluster"]
+    elsewhere = json.loads(kept.read_bytes()) | {"cluster": "another"}
+    kept.write_text(json.dumps(elsewhere))
+    status, said = finished(start(settings, "--positions", kept, folder))
+    assert (status, "positions in another Kafka cluster" in said) == (2, True)
 
 
 def test_a_file_is_sent_though_its_positions_cannot_be_kept(settings: Settings, tmp_path: Path) -> None:

@@ -93,6 +93,21 @@ def test_a_run_that_was_broken_off_before_its_tables_is_listed_too(runs: Client,
     assert [(run.name, run.actions) for run in list_runs(runs, live)] == [("may", 0)]
 
 
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_run_that_was_broken_off_before_it_said_what_it_is_can_be_dropped_and_replaced(
+    runs: Client, live: str, replace: bool
+) -> None:
+    begin_run(runs, live, "may", ABOUT)
+    runs.command("DROP TABLE replay_run SYNC")
+    assert [(run.name, run.about, run.begun, run.ended) for run in list_runs(runs, live)] == [("may", None, None, None)]
+    assert is_taken(runs, live, "may")
+    if replace:
+        fill(runs, live, "may", replace=True)
+        assert [run.ended is not None for run in list_runs(runs, live)] == [True]
+    drop_run(runs, live, "may")
+    assert list_runs(runs, live) == []
+
+
 def test_a_run_that_is_there_is_refused(runs: Client, live: str) -> None:
     fill(runs, live, "may")
     assert is_taken(runs, live, "may")

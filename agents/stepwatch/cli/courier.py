@@ -13,7 +13,7 @@ from stepwatch.cli.positions import Positions
 from stepwatch.cli.progress import Shown
 from stepwatch.cli.reading import Opened, Unreadable, batches, opened
 from stepwatch.cli.shipping import Shipper, Stop
-from stepwatch.cli.unpacking import Batch, Mark
+from stepwatch.cli.unpacking import BEGIN, Batch, Mark
 
 _SETTLE_S = 1.0
 """After so long positions are noted: what is sent again after a crash is the work of a second, and of one batch."""
@@ -43,12 +43,15 @@ class Courier:
         self._ahead: dict[Path, tuple[Mark, Mark]] = {}
         self._settled_at = time.monotonic()
         self._told: set[str] = set()
+        self._goes_on = bool(positions)
+        self._at = BEGIN
 
     async def send_files(self, files: Sequence[Path], stop: Stop) -> bool:
         """Send files from their positions to their ends.
 
         Where positions are kept, they are for the next time, when the files may have grown: a last line without its
-        end waits till then. Else they are forgotten once all is sent.
+        end waits till then, unless it is whole JSON. Else they are forgotten once all is sent, or a file turns out to
+        be damaged.
 
         Args:
             files: in this order.
@@ -58,34 +61,30 @@ class Courier:
             Whether it is done: somebody may have asked to stop.
 
         Raises:
-            Unreadable: the only file cannot be read; of several the others are sent, and it counts as rejected.
+            Unreadable: the only file cannot be read to its end; what could be is sent. Of several the others are sent,
+                and it is counted.
         """
-        done: list[Mark] = []
         read = 0
         for path in files:
             label = str(path) if len(files) > 1 else ""
             try:
                 with opened(path, self.positions) as file:
-                    if file.mark.at and not done:
+                    if file.mark.at and self._goes_on:
                         self._tell("going on where an earlier `send` stopped: what was acknowledged is not sent again")
-                    mark = await self._send(file, label, not self._keeps, read=read)
+                        self._goes_on = False
+                    mark = await self._send(file, label, not self._keeps, settled=True, read=read)
                     read += file.size
                     if not stop.asked and not file.packed and mark.at < file.size:
                         self._tell(f"{path}: what follows its last line end is left for the next time")
             except Unreadable as error:
                 if not label:
+                    await self._end(forget=not self._keeps)
                     raise
-                self.shipper.sent.rejected += 1
+                self.shipper.sent.unreadable += 1
                 self._tell(str(error))
-                continue
             if stop.asked:
                 break
-            done.append(mark)
-        await self._settle()
-        if not self._keeps and not stop.asked:
-            for mark in done:
-                self.positions.forget(mark)
-        self._save()
+        await self._end(forget=not self._keeps and not stop.asked)
         return not stop.asked
 
     async def send_pipe(self, records: AsyncIterator[Batch], stop: Stop) -> bool:
@@ -110,6 +109,10 @@ class Courier:
                     break
                 await self._look(file)
                 following.looked(file)
+            else:
+                following.keep()
+            for words in following.troubles:
+                self._tell_once(words)
             await self.settle()
             if not stop.asked and not following.holds:
                 await beats.send(self.positions.sources, began_us)
@@ -118,6 +121,13 @@ class Courier:
     async def settle(self) -> None:
         """Wait until all is acknowledged, and move the positions."""
         await self._settle()
+        self._save()
+
+    async def _end(self, *, forget: bool) -> None:
+        """Move the positions for the last time, or forget that of the only file: of several they are kept."""
+        await self._settle()
+        if forget:
+            self.positions.forget(self._at)
         self._save()
 
     def _save(self) -> None:
@@ -141,6 +151,9 @@ class Courier:
     async def _look(self, file: Followed) -> None:
         try:
             with opened(file.path, self.positions) as content:
+                if content.mark.at and self._goes_on:
+                    self._tell(f"{file.path}: going on after byte {content.mark.at:,}, where an earlier `send` stopped")
+                    self._goes_on = False
                 mark = await self._send(content, str(file.path), file.ended, file.settled)
                 file.look.held = not content.packed and mark.at < content.size
         except Unreadable as error:
@@ -158,11 +171,11 @@ class Courier:
             self._tell(f"{words}; no heartbeats meanwhile")
 
     async def _send(self, file: Opened, label: str, ended: bool, settled: bool = False, read: int = 0) -> Mark:
-        mark = noted = file.mark
+        mark = noted = self._at = file.mark
         for batch in batches(file, ended=ended, settled=settled):
             if not await self.shipper.ship(batch, label):
                 break
-            mark = batch.mark
+            mark = self._at = batch.mark
             self._ahead[file.path] = (noted, mark)
             if time.monotonic() - self._settled_at >= _SETTLE_S:
                 await self.settle()

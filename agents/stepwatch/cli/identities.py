@@ -11,7 +11,7 @@ import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
 from stepwatch.cli.errors import Misused
-from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of, open_lines
+from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of
 from stepwatch.cli.policy import policy_files
 from stepwatch.cli.screen import counted, say
 
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 commands = typer.Typer(no_args_is_help=True, help="Who is who: propose aliases, find whom none joins.")
 # Options that may come again and again, each followed by files, are no options to click: they reach us as words.
 _IN_ORDER = {"ignore_unknown_options": True}
-Logs = Annotated[list[str], typer.Argument(metavar="--from SOURCE FILE...", help="Logs; give --from again for others.")]
+Logs = Annotated[
+    list[str], typer.Argument(metavar="--from SOURCE FILE|DIR...", help="Logs; give --from again for others.")
+]
 
 
 class Log(NamedTuple):
-    """One file, and whose log it is."""
+    """One file or folder, and whose log it is."""
 
     source: str
     file: str
@@ -55,9 +57,8 @@ def build(
             known = ", ".join(sorted(READERS))
             raise Misused(f"--from {log.source}: its rows name nobody twice; sources whose rows do are {known}")
         adapter = _Listening(log, evidence, with_events=False)
-        with open_lines(log.file) as file:
-            for _ in Converted(file, adapter):
-                pass  # nothing comes: it only listens
+        for _ in Converted(log.file, adapter):
+            pass  # nothing comes: it only listens
         rows += adapter.rows
     found = evidence.propose()
     for line in as_objects(found) if as_json else as_yaml(found):
@@ -95,13 +96,12 @@ def unmatched(
     tally, evidence = Tally(load_files(policy_files(policy))), _evidence()
     none = 0
     for log in logs_of(logs):
-        with open_lines(log.file) as file:
-            lines = Converted(file, _Listening(log, evidence) if log.source != AS_THEY_ARE else None)
-            for line in lines:
-                event = decode(line, None) if line.strip() else None
-                if isinstance(event, Decoded):
-                    tally.add(event)
-                none += isinstance(event, Fault)
+        lines = Converted(log.file, _Listening(log, evidence) if log.source != AS_THEY_ARE else None)
+        for line in lines:
+            event = decode(line, None) if line.strip() else None
+            if isinstance(event, Decoded):
+                tally.add(event)
+            none += isinstance(event, Fault)
         none += lines.skipped.total()
     found = tally.unmatched(evidence)
     shown = found[:most] if most else found
@@ -109,7 +109,7 @@ def unmatched(
         for one in shown:
             print(json.dumps(unmatched_object(one), ensure_ascii=False))
     else:
-        for words in unmatched_lines(shown):
+        for words in unmatched_lines(shown, tally.subjects):
             print(words)
     more = f"; the first {len(shown)} are shown, --limit 0 shows all" if len(shown) < len(found) else ""
     say(f"{len(found):,} of {counted(tally.subjects, 'subject')} only act or only prove{more}")

@@ -63,8 +63,11 @@ def as_objects(found: Proposed) -> Iterator[str]:
         yield _json({"kind": "hint", **hint._asdict()})
 
 
-def unmatched_lines(found: Sequence[Unmatched]) -> Iterator[str]:
-    """The table of subjects that do only one of the two."""
+def unmatched_lines(found: Sequence[Unmatched], subjects: int) -> Iterator[str]:
+    """The table of subjects that do only one of the two, out of so many that do either."""
+    if not subjects:
+        yield "no subject: nobody acts or proves in these logs"
+        return
     if not found:
         yield "every subject that acts proves too, and the other way round"
         return
@@ -97,10 +100,10 @@ def _evidence(evidence: Sequence[Basis]) -> Iterator[str]:
 
 
 def _quoted(name: str) -> str:
-    """A name as YAML, on one line: whatever it holds, it ends no text and no comment."""
+    """A name as YAML, on one line: whatever it holds, it ends no text and no comment, and turns no reading order."""
     import yaml
 
-    return yaml.dump(name, allow_unicode=True, default_style='"', width=2**31).rstrip("\n")
+    return yaml.dump(name, allow_unicode=shown(name) == name, default_style='"', width=2**31).rstrip("\n")
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ import typer
 from stepwatch.agents.errors import EXIT_PROBLEM
 from stepwatch.cli.clickhouse import clickhouse
 from stepwatch.cli.errors import Misused
-from stepwatch.cli.lines import Converted, adapter_of, open_lines
+from stepwatch.cli.lines import Converted, Origin, adapter_of
 from stepwatch.cli.policy import policy_files
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ class Told:
     database: str
     records: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    sentences: dict[str, tuple[int, str]] = field(default_factory=dict)
+    sentences: dict[str, tuple[Origin, str]] = field(default_factory=dict)
     refused: int = 0
     words: str = ""
     took_s: float = 0.0
 
 
 def judge_into(asked: Asked, as_json: bool) -> None:
-    """Judge a file into a run, and print what would have been alerted.
+    """Judge a file or a folder into a run, and print what would have been alerted.
 
     Raises:
         typer.Exit: status 1 where ClickHouse refused a row.
@@ -89,9 +89,8 @@ def judge_into(asked: Asked, as_json: bool) -> None:
             raise Misused(taken(asked.run))
     told = Told(database_of(live, asked.run))
     began_s = time.monotonic()
-    with open_lines(asked.file) as file:
-        lines = Converted(file, adapter)
-        _gather(lines, sets, gathered, told)
+    lines = Converted(asked.file, adapter)
+    _gather(lines, sets, gathered, told)
     with clickhouse(settings) as client:
         _fill(client, live, asked, gathered, sets, told)
         told.took_s = time.monotonic() - began_s

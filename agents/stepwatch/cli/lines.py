@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import gzip
 import sys
-import zlib
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from io import BufferedReader
 from itertools import groupby
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import msgspec
 
 from stepwatch.cli.errors import Misused
+from stepwatch.cli.reading import FAILURES, files_of, unreadable
 from stepwatch.cli.unpacking import Batch, Unpacker
+from stepwatch.cli.values import records_on
 from stepwatch.sources.base import NOT_JSON, Adapter, Skip
 
 AS_THEY_ARE = "stepwatch"
@@ -26,37 +29,32 @@ _PIECE_BYTES = 256 * 1024
 _GZIP = b"\x1f\x8b"
 
 
+class Origin(NamedTuple):
+    """Where an event came from: the line of a file, or the record of its array; `file` is `""` where there is one."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}: line {self.line}" if self.file else f"line {self.line}"
+
+
 @contextmanager
-def open_lines(path: str) -> Iterator[IO[bytes]]:
-    """The lines of a file; `-` is standard input. A gzipped file is unpacked on the way.
+def _open(path: Path | None) -> Iterator[IO[bytes]]:
+    """The content of a file, or of standard input; a gzipped one is unpacked on the way.
 
     Raises:
-        Misused: it cannot be read.
+        Misused: it cannot be read, or not to its end.
     """
-    if path == "-":
-        if sys.stdin is None:
-            raise Misused("standard input is closed: name a file, or pipe the events in")
-        yield sys.stdin.buffer
-        return
-    with _open(path) as file:
-        # A pipe has no place to go back to.
-        packed = file.seekable() and file.read(2) == _GZIP
-        if file.seekable():
-            file.seek(0)
-        if not packed:
-            yield file
-            return
-        try:
-            yield gzip.GzipFile(fileobj=file)  # type: ignore[misc]
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise Misused(f"{path}: cannot be unpacked: {error}") from error
-
-
-def _open(path: str) -> IO[bytes]:
+    if path is None and sys.stdin is None:
+        raise Misused("standard input is closed: name a file, or pipe the events in")
     try:
-        return Path(path).open("rb")
-    except OSError as error:
-        raise Misused(f"{path}: cannot be read: {error.strerror or error}") from error
+        with nullcontext(sys.stdin.buffer) if path is None else path.open("rb") as file:
+            # A pipe has no place to go back to.
+            packed = isinstance(file, BufferedReader) and file.peek(len(_GZIP)).startswith(_GZIP)
+            yield gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[misc]
+    except FAILURES as error:
+        raise unreadable(path or Path("standard input"), error) from error
 
 
 def adapter_of(name: str) -> Adapter | None:
@@ -99,15 +97,17 @@ class Conversion:
             noun: what is counted in it, `line` or `record`.
             number: of the record, from 1.
         """
+        records = records_on(record)
         if self.adapter is None:
-            return (record,)
+            return records
         found = []
-        for said in self.adapter.events(record):
-            if isinstance(said, Skip) and said != NOT_JSON:
-                self._skip(said, (file, noun, number))
-            else:
-                # What is no JSON stays as it is: it is then rejected with its line, not passed over in silence.
-                found.append(record if isinstance(said, Skip) else msgspec.json.encode(said))
+        for text in records:
+            for said in self.adapter.events(text):
+                if isinstance(said, Skip) and said != NOT_JSON:
+                    self._skip(said, (file, noun, number))
+                else:
+                    # What is no JSON stays as it is: it is then rejected with its line, not passed over in silence.
+                    found.append(text if isinstance(said, Skip) else msgspec.json.encode(said))
         return found
 
     def _skip(self, skip: Skip, place: tuple[str, str, int]) -> None:
@@ -138,40 +138,45 @@ def _in_words(places: list[tuple[str, str, int]]) -> str:
 
 
 class Converted:
-    """The records of a file as events, one each, remembering from which line (or which record) each came.
+    """The records of a log as events, one each, remembering from which line (or which record) each came.
+
+    Args:
+        path: of a file, or of a folder: all in it and those below it; `-` is standard input.
+        adapter: of the product; None: the records are events as they are.
 
     Attributes:
         lines_read: how many lines, blank ones too; of arrays and documents how many records.
+
+    Raises:
+        Misused: it is not there; while it is gone over: a file cannot be read.
     """
 
-    def __init__(self, lines: IO[bytes], adapter: Adapter | None) -> None:
+    def __init__(self, path: str, adapter: Adapter | None) -> None:
         self.lines_read = 0
-        self._lines = lines
+        self._files: list[Path | None] = [None] if path == "-" else [*files_of(Path(path))]
         self._conversion = Conversion(adapter)
         self._origins = array("Q")
+        self._firsts: list[int] = []
 
     def __iter__(self) -> Iterator[bytes]:
-        for batch in self._batches():
-            self.lines_read += len(batch.values)
-            if self._conversion.adapter is None:
-                yield from batch.values
-                continue
-            for number, record in enumerate(batch.values, batch.first):
-                for value in self._conversion.events(record, "", batch.noun, number):
-                    self._origins.append(number)
-                    yield value
+        for file in self._files:
+            self._firsts.append(len(self._origins))
+            name = self._name(len(self._firsts) - 1)
+            with _open(file) as content:
+                for batch in _batches(content):
+                    self.lines_read += len(batch.values)
+                    for number, record in enumerate(batch.values, batch.first):
+                        for value in self._conversion.events(record, name, batch.noun, number):
+                            self._origins.append(number)
+                            yield value
 
-    def _batches(self) -> Iterator[Batch]:
-        unpacker = Unpacker()
-        while piece := self._lines.read(_PIECE_BYTES):
-            if batch := unpacker.feed(piece):
-                yield batch
-        if batch := unpacker.finish():
-            yield batch
+    def _name(self, index: int) -> str:
+        return str(self._files[index]) if len(self._files) > 1 else ""
 
-    def origin(self, number: int) -> int:
-        """The line of the file, or the record of its array, from which the event of this number (from 1) came."""
-        return number if self._conversion.adapter is None else self._origins[number - 1]
+    def origin(self, number: int) -> Origin:
+        """Where the event of this number (from 1) came from."""
+        index = bisect_right(self._firsts, number - 1) - 1
+        return Origin(self._name(index), self._origins[number - 1])
 
     @property
     def skipped(self) -> Counter[Skip]:
@@ -181,3 +186,12 @@ class Converted:
     def skips_in_words(self) -> list[str]:
         """What is no event; see `Conversion`."""
         return self._conversion.skips_in_words()
+
+
+def _batches(content: IO[bytes]) -> Iterator[Batch]:
+    unpacker = Unpacker()
+    while piece := content.read(_PIECE_BYTES):
+        if batch := unpacker.feed(piece):
+            yield batch
+    if batch := unpacker.finish():
+        yield batch

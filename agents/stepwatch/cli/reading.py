@@ -17,19 +17,28 @@ from typing import IO, NamedTuple
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.positions import Positions
 from stepwatch.cli.stopping import Stopping
-from stepwatch.cli.unpacking import Batch, Mark, Unpacker, is_json
+from stepwatch.cli.unpacking import Batch, Mark, Unpacker
+from stepwatch.cli.values import is_json
 
 PIPE = "-"
 _PIECE_BYTES = 64 * 1024
 _GZIP = b"\x1f\x8b"
-_UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".new", ".swp", "~")
+_UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".new")
 """Names under which programmes write what they rename once it is whole."""
-_FAILURES = (OSError, EOFError, zlib.error)
+_EDITORS = (".swp", "~")
+FAILURES = (OSError, EOFError, zlib.error)
 """What reading a file may raise; the last two where it is gzipped and not whole."""
 
 
 class Unreadable(Misused):
     """A file cannot be read or unpacked, from its begin or from somewhere on."""
+
+
+class Listed(NamedTuple):
+    """What lies in a folder and those below it, by name; `unfinished` is still being written, as the names say."""
+
+    files: list[Path]
+    unfinished: list[Path]
 
 
 class Opened(NamedTuple):
@@ -68,7 +77,7 @@ def opened(path: Path, positions: Positions) -> Iterator[Opened]:
             mark = positions.find(content)
             content.seek(mark.at)
             size = os.fstat(raw.fileno()).st_size
-        except _FAILURES as error:
+        except FAILURES as error:
             raise unreadable(path, error) from error
         yield Opened(path, content, raw, size, packed, mark)
 
@@ -90,7 +99,7 @@ def batches(file: Opened, *, ended: bool, settled: bool = False) -> Iterator[Bat
         try:
             piece = file.content.read(min(_PIECE_BYTES, left))
             batch = unpacker.feed(piece)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise unreadable(file.path, error) from error
         except Misused as error:
             raise Unreadable(f"{file.path}: {error}") from error
@@ -105,23 +114,28 @@ def batches(file: Opened, *, ended: bool, settled: bool = False) -> Iterator[Bat
 
 
 def files_of(argument: Path) -> list[Path]:
-    """The file that was named, or all in the folder and those below it, by name.
+    """The file that was named, or the finished ones in the folder; see `listed`."""
+    return listed(argument).files
 
-    Left out are hidden files and those that are still being written, by their names.
+
+def listed(argument: Path) -> Listed:
+    """The file that was named, or all in the folder and those below it but hidden ones.
 
     Raises:
         Unreadable: it is.
     """
     try:
         if not stat.S_ISDIR(argument.stat().st_mode):
-            return [argument]
+            return Listed([argument], [])
     except OSError as error:
         raise unreadable(argument, error) from error
     found = []
     for folder, folders, names in os.walk(argument):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(folder, name) for name in names if not name.startswith(".") and not name.endswith(_UNFINISHED)]
-    return sorted(path for path in found if path.is_file())
+        found += [Path(folder, name) for name in names if not name.startswith(".") and not name.endswith(_EDITORS)]
+    found = sorted(path for path in found if path.is_file())
+    unfinished = [path for path in found if path.name.endswith(_UNFINISHED)]
+    return Listed([path for path in found if not path.name.endswith(_UNFINISHED)], unfinished)
 
 
 def unreadable(path: Path, error: Exception) -> Unreadable:

@@ -16,7 +16,7 @@ import typer
 from stepwatch.cli import screen
 from stepwatch.cli.actions_file import ActionsFile, use_actions
 from stepwatch.cli.errors import Misused
-from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of, open_lines
+from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of
 from stepwatch.cli.policy import policy_files
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def replay(
     events: Annotated[
         str,
         typer.Argument(
-            metavar="EVENTS.jsonl", help="One event a line, or JSON arrays, in any order; - is standard input."
+            metavar="EVENTS.jsonl", help="One event a line, or JSON arrays, in any order; a folder; - is a pipe."
         ),
     ],
     policy: Annotated[list[Path], typer.Option("--policy", metavar="FILE", help="A policy file; give several.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
     source: Annotated[
-        str, typer.Option("--from", metavar="SOURCE", help="Whose log it is: okta, cloudtrail, or stepwatch.")
+        str, typer.Option("--from", metavar="SOURCE", help="Whose log it is, by `sources list`; or stepwatch.")
     ] = AS_THEY_ARE,
     actions: ActionsFile = None,
     run: Annotated[
@@ -47,7 +47,7 @@ def replay(
         Path | None, typer.Option(metavar="DIR", help="With --into: folder of a running `stepwatch up`.")
     ] = None,
 ) -> None:
-    """Judge a file of events, with each reason.
+    """Judge a file of events, or all files of a folder, with each reason.
 
     With --into RUN the verdicts, the evidence and the alerts go into a ClickHouse database of their own, where `sql
     --run RUN` asks them, and a summary is shown instead; the live tables are not touched.
@@ -68,8 +68,8 @@ def replay(
 
     adapter = adapter_of(source)
     sets = load_files(policy_files(policy))
-    with open_lines(events) as file, ended_by_reader():
-        lines = Converted(file, adapter)
+    lines = Converted(events, adapter)
+    with ended_by_reader():
         if as_json:
             rows = _with_origins(explained_replay(lines, sets), lines)
             write_json(explained.row for explained in rows)
@@ -97,7 +97,10 @@ def write_json(rows: Iterable[dict[str, object]]) -> None:
 def _with_origins(rows: Iterator[Explained], lines: Converted) -> Iterator[Explained]:
     for explained in rows:
         if explained.row["kind"] == "rejected":
-            explained.row["line"] = lines.origin(explained.row["line"])
+            origin = lines.origin(explained.row["line"])
+            explained.row["line"] = origin.line
+            if origin.file:
+                explained.row["file"] = origin.file
         yield explained
 
 

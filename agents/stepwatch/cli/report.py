@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stepwatch.cli import screen
+from stepwatch.cli.lines import Origin
 from stepwatch.cli.screen import GAP, counted, fit, paint, shown, wrapped
 from stepwatch.streams.replay import Explained
 from stepwatch.streams.wording import duration
@@ -204,7 +205,8 @@ def _rejected_lines(rejected: list[Explained], room: int | None) -> Iterator[str
     for explained in rejected:
         row = explained.row
         whose = f" (id {shown(row['id'])})" if row["id"] else ""
-        yield wrapped(f"line {row['line']}: {shown(row['field'])}: {shown(explained.sentence)}{whose}", room, "")
+        origin = Origin(shown(row.get("file", "")), row["line"])
+        yield wrapped(f"{origin}: {shown(row['field'])}: {shown(explained.sentence)}{whose}", room, "")
 
 
 def _summary(verdicts: list[Row], alerts: int, rejected: int) -> str:

@@ -145,7 +145,7 @@ def _trouble(told: Told) -> Iterator[str]:
     if told.rejected:
         yield f"{counted(told.rejected.total(), 'event')} rejected:"
     for name, count in told.rejected.most_common():
-        line, sentence = told.sentences[name]
-        yield f"{count:>7,}  {name}: first on line {line}: {sentence}"
+        origin, sentence = told.sentences[name]
+        yield f"{count:>7,}  {name}: first on {origin}: {sentence}"
     if told.refused:
         yield f"{counted(told.refused, 'row')} refused by ClickHouse, so the tables lack them; the first: {told.words}"

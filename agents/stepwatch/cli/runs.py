@@ -67,19 +67,20 @@ def drop(
 
 
 def _cells(run: Run) -> list[str]:
-    begun = f"{run.begun:%Y-%m-%d %H:%M}" + ("" if run.ended else " unfinished")
+    begun = (f"{run.begun:%Y-%m-%d %H:%M}" if run.begun else "") + ("" if run.ended else " unfinished")
+    made_of = f"{run.about.source}: {run.about.file}" if run.about else ""
     counts = (f"{count:,}" for count in (run.actions, run.authentications, run.alerts))
     days = ("" if time is None else f"{time:%Y-%m-%d}" for time in (run.first_time, run.last_time))
-    return [run.name, begun, *counts, *days, screen.shown(f"{run.about.source}: {run.about.file}")]
+    return [run.name, begun.strip(), *counts, *days, screen.shown(made_of)]
 
 
 def _object(run: Run) -> dict[str, Any]:
     return {
         "run": run.name,
         "database": run.database,
-        "source": run.about.source,
-        "file": run.about.file,
-        "policies": list(run.about.policies),
+        "source": run.about.source if run.about else None,
+        "file": run.about.file if run.about else None,
+        "policies": list(run.about.policies) if run.about else None,
         "begun": text_of(run.begun),
         "ended": text_of(run.ended),
         "actions": run.actions,

@@ -42,12 +42,14 @@ def send(
 ) -> None:
     """Send a file of events, or another product's log, into the topics.
 
-    Each event is checked first, keyed by its canonical subject, and acknowledged by Kafka. Sending a file again
-    changes nothing: copies of an event count once. A `send` that was cut off goes on where Kafka's acknowledgements
-    end. With --follow heartbeats say that the feed is alive, once all that is there was acknowledged.
+    Each event is checked first, keyed by its canonical subject, and acknowledged by Kafka. Sending a file again within
+    about two days of its events changes nothing: copies count once. Later they are new events, and too late. A `send`
+    that was cut off goes on where Kafka's acknowledgements end, and that of a folder takes what has come since. With
+    --follow heartbeats say that the feed is alive, once all that is there was acknowledged.
 
-    Exit status 0; 1 where a line was rejected (the others are sent); 2 where the file cannot be read; 3 where Kafka
-    does not answer; 130 after Ctrl-C. A --follow ends by Ctrl-C with 130, by SIGTERM with 0.
+    Exit status 0; 1 where a line was rejected, or a file of a folder is damaged (all else is sent); 2 where the file
+    cannot be read; 3 where Kafka does not answer; 130 after Ctrl-C. A --follow ends by Ctrl-C with 130, by SIGTERM
+    with 0.
     """
     from stepwatch.cli.send_run import Asked, run
 

@@ -22,7 +22,7 @@ from stepwatch.cli.following import Following
 from stepwatch.cli.lines import Conversion, adapter_of
 from stepwatch.cli.positions import Positions
 from stepwatch.cli.progress import progress
-from stepwatch.cli.reading import batches, files_of, opened, pipe_of, piped
+from stepwatch.cli.reading import Unreadable, batches, files_of, opened, pipe_of, piped
 from stepwatch.cli.rebasing import shift_to
 from stepwatch.cli.screen import counted, say
 from stepwatch.cli.shipping import Outlet, Sent, Shipper
@@ -52,7 +52,7 @@ class Asked:
     @property
     def keeps(self) -> bool:
         """Whether positions are kept for the next time; else they are for what is cut off."""
-        return self.follow or self.positions is not None
+        return self.follow or self.positions is not None or Path(self.file).is_dir()
 
 
 def run(asked: Asked) -> int:
@@ -74,10 +74,8 @@ def run(asked: Asked) -> int:
     if not asked.dry_run:
         settings = connect(asked.data, asked.bootstrap, patient=asked.follow)
         quiet_logs(settings)
-    positions = Positions(None) if settings is None or pipe is not None else _positions(asked, settings)
-    shift_s = _shift(files, adapter, positions) if asked.rebase else 0
     with ended_by_reader():
-        return asyncio.run(_Run(asked, settings, adapter, positions, pipe, files, every_us, lag_us, shift_s).run())
+        return asyncio.run(_Run(asked, settings, adapter, pipe, files, every_us, lag_us).run())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +83,10 @@ class _Run:
     asked: Asked
     settings: Settings | None
     adapter: Adapter | None
-    positions: Positions
     pipe: int | None
     files: list[Path]
     every_us: int
     lag_us: int
-    shift_s: int
 
     async def run(self) -> int:
         asked = self.asked
@@ -99,16 +95,27 @@ class _Run:
         # Events on a terminal and a line that is drawn over and over would be one another's noise.
         wanted = not (asked.dry_run and sys.stdout.isatty())
         async with _outlet(self.settings) as outlet:
+            positions = Positions(None)
+            if self.settings is not None and self.pipe is None:
+                positions = _positions(asked, self.settings, getattr(outlet, "cluster", ""))
+            shift_s = _shift(self.files, self.adapter, positions) if asked.rebase else 0
+            damage: Unreadable | None = None
+            done = False
             with stopping() as stop, progress(total, wanted=wanted) as show:
-                shipper = Shipper(conversion, outlet, say, stop, rate=asked.rate, shift_s=self.shift_s)
-                courier = Courier(shipper, self.positions, show, say, keeps=asked.keeps)
-                done = await self._deliver(courier, stop)
-            self._tell(shipper.sent, conversion, getattr(outlet, "policies_known", True))
+                shipper = Shipper(conversion, outlet, say, stop, rate=asked.rate, shift_s=shift_s)
+                courier = Courier(shipper, positions, show, say, keeps=asked.keeps)
+                try:
+                    done = await self._deliver(courier, stop)
+                except Unreadable as error:
+                    damage = error
+            self._tell(shipper.sent, conversion, getattr(outlet, "policies_known", True), damaged=damage is not None)
+        if damage is not None:
+            raise damage
         if asked.follow:
             return stop.exit_status
         if not done:
             return EXIT_INTERRUPTED
-        return EXIT_PROBLEM if shipper.sent.rejected else EXIT_OK
+        return EXIT_PROBLEM if shipper.sent.rejected or shipper.sent.unreadable else EXIT_OK
 
     async def _deliver(self, courier: Courier, stop: Stopping) -> bool:
         if self.pipe is not None:
@@ -118,10 +125,10 @@ class _Run:
         # An adapter has one feed; events as they are say themselves of which feed each is.
         own = str(getattr(self.adapter, "source", ""))
         beats = Beats(courier.shipper, own, self.every_us / SECOND_US, self.lag_us)
-        await courier.follow(Following(Path(self.asked.file), self.positions), beats, stop)
+        await courier.follow(Following(Path(self.asked.file), courier.positions), beats, stop)
         return True
 
-    def _tell(self, sent: Sent, conversion: Conversion, policies_known: bool) -> None:
+    def _tell(self, sent: Sent, conversion: Conversion, policies_known: bool, *, damaged: bool) -> None:
         parts = [counted(sent.actions, "action"), counted(sent.authentications, "authentication event")]
         if sent.heartbeats:
             parts.append(counted(sent.heartbeats, "heartbeat"))
@@ -134,9 +141,10 @@ class _Run:
         if sent.newer:
             say(f"{counted(sent.newer, 'event')} of a type that only a newer Stepwatch knows: not sent")
         if not policies_known:
+            again = "it again with --positions that names a new file" if self.asked.keeps else "the file again"
             say(
                 "no policy set is in force yet, so aliases are unknown: apply one (`stepwatch policy apply`), then "
-                "send the file again"
+                f"send {again}"
             )
         if sent.late:
             say(
@@ -144,7 +152,10 @@ class _Run:
                 "will be blind (too_late). Judge old logs with `stepwatch replay`, or try them with --rebase"
             )
         if sent.rejected:
-            say(f"{counted(sent.rejected, 'line')} rejected, each named above; everything else was sent")
+            rest = "everything else that was read" if sent.unreadable or damaged else "everything else"
+            say(f"{counted(sent.rejected, 'line')} rejected, each named above; {rest} was sent")
+        if sent.unreadable:
+            say(f"{counted(sent.unreadable, 'file')} not read to the end, each named above: what follows was not sent")
 
 
 class Printer:
@@ -199,18 +210,21 @@ def _duration(option: str, value: str) -> int:
         raise Misused(f"{option} {value}: {error.message()}") from error
 
 
-def _positions(asked: Asked, settings: Settings) -> Positions:
-    """Those of the file that was named, or of one for each log and each place that it is sent to."""
+def _positions(asked: Asked, settings: Settings, cluster: str) -> Positions:
+    """Those of the file that was named, or of one for each log and each place that it is sent to.
+
+    A Kafka that was made anew at the same address is another place: by its cluster id it lacks what the old one had.
+    """
     from stepwatch.cli.target import data_folder
 
     path = asked.positions
     if path is None:
-        where = [settings.kafka_bootstrap, settings.prefix]
+        where = [settings.kafka_bootstrap, cluster, settings.prefix]
         what = [str(Path(asked.file).absolute()), asked.source, str(asked.follow), str(asked.rebase)]
         name = hashlib.sha256("\n".join([*where, *what]).encode()).hexdigest()[:16]
         path = data_folder(asked.data, settings).path / "sent" / f"{name}.json"
     try:
-        return Positions(path)
+        return Positions(path, cluster)
     except Misused as error:
         if asked.keeps:
             raise

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from stepwatch.agents.clients import close_client, in_words, open_producer
+from stepwatch.agents.clients import close_client, failed, in_words, open_admin, open_producer
 from stepwatch.agents.errors import KafkaRefused
 from stepwatch.agents.policies import read_sets
 from stepwatch.agents.settings import Settings
@@ -37,7 +37,7 @@ async def open_outlet(settings: Settings) -> AsyncIterator[KafkaOutlet]:
     producer = await open_producer(settings, linger_ms=5, max_batch_size=256 * 1024, max_request_size=1_000_000)
     try:
         count = await _partition_count(settings, producer)
-        yield KafkaOutlet(settings, producer, count, await read_sets(settings))
+        yield KafkaOutlet(settings, producer, count, await read_sets(settings), await _cluster_id(settings))
     finally:
         await close_client(producer)
 
@@ -55,16 +55,28 @@ async def _partition_count(settings: Settings, producer: AIOKafkaProducer) -> in
     return count
 
 
+async def _cluster_id(settings: Settings) -> str:
+    admin = await open_admin(settings)
+    try:
+        return str((await admin.describe_cluster())["cluster_id"] or "")
+    except KafkaError as error:
+        raise failed(settings, error) from error
+    finally:
+        await close_client(admin)
+
+
 class KafkaOutlet:
     """Events into the topics; `settle` raises ServerAway or Misused where Kafka does not take one.
 
     Attributes:
         policies_known: aliases can be mapped.
+        cluster: id of the Kafka cluster; a new one at the same address has another.
     """
 
     def __init__(
-        self, settings: Settings, producer: AIOKafkaProducer, partitions: int, sets: PolicySets | None
+        self, settings: Settings, producer: AIOKafkaProducer, partitions: int, sets: PolicySets | None, cluster: str
     ) -> None:
+        self.cluster = cluster
         self.policies_known = sets is not None
         self._settings = settings
         self._topics = settings.topics

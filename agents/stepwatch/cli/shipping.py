@@ -27,6 +27,7 @@ class Sent:
     Attributes:
         heartbeats: of the files; each counted once, though it goes to every partition.
         rejected: records that are no event.
+        unreadable: files, of several, that could not be read to their end.
         newer: events of a type that only a newer version knows.
         late: actions older than `accept_late`, among those sent.
         policies_known: aliases could be mapped.
@@ -38,6 +39,7 @@ class Sent:
     authentications: int = 0
     heartbeats: int = 0
     rejected: int = 0
+    unreadable: int = 0
     newer: int = 0
     late: int = 0
     policies_known: bool = True

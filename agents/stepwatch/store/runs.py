@@ -1,7 +1,8 @@
 """Runs: what a replay of old events says, each in a database of its own beside the live one.
 
-A run's database is made by the same migrations, so every table, view and query works on it unchanged. One more table,
-`replay_run`, says that it is a run: what lacks it is never dropped.
+A run's database is made by the same migrations, so every table, view and query works on it unchanged. Its comment says
+that it is a run, from its first moment to its last: what lacks it is never dropped. One more table, `replay_run`, says
+of what it was made.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ REFUSALS_KEPT: Final = 20
 """Rows that ClickHouse refuses are counted; the first are kept, to be shown."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_COMMENT = "a run of `stepwatch replay --into`"
 _ABOUT = """CREATE TABLE replay_run (
   state LowCardinality(String) COMMENT 'begun, done',
   at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When',
@@ -62,14 +64,15 @@ class Run:
     """One run as it lies in ClickHouse.
 
     Attributes:
+        about, begun: None where it was broken off before it said so.
         ended: None where it was broken off, or is being filled.
         first_time, last_time: event times of its actions; None where it has none.
     """
 
     name: str
     database: str
-    about: About
-    begun: datetime
+    about: About | None
+    begun: datetime | None
     ended: datetime | None
     actions: int
     authentications: int
@@ -124,7 +127,7 @@ def begin_run(client: Client, live: str, run: str, about: About, *, replace: boo
     if replace and is_taken(client, live, run):
         drop_run(client, live, run)
     try:
-        client.command(f"CREATE DATABASE {quote_identifier(database)}")
+        client.command(f"CREATE DATABASE {quote_identifier(database)} COMMENT '{_COMMENT}'")
     except Exception as error:
         if name_of(error) == "DATABASE_ALREADY_EXISTS":
             raise RunRefused(taken(run)) from error
@@ -152,9 +155,9 @@ def list_runs(client: Client, live: str) -> list[Run]:
     """Every run beside a live database, by name."""
     prefix = _prefix(live)
     found = client.query(
-        "SELECT database FROM system.tables WHERE name = 'replay_run' AND startsWith(database, {prefix:String}) "
-        "ORDER BY database",
-        {"prefix": prefix},
+        "SELECT name FROM system.databases WHERE comment = {comment:String} AND startsWith(name, {prefix:String}) "
+        "ORDER BY name",
+        {"comment": _COMMENT, "prefix": prefix},
     ).result_rows
     runs = (_read(client, database.removeprefix(prefix), database) for (database,) in found)
     return [run for run in runs if run is not None]
@@ -216,8 +219,8 @@ class Filling:
 
 
 def _is_run(client: Client, database: str) -> bool:
-    query = "SELECT 1 FROM system.tables WHERE database = {name:String} AND name = 'replay_run'"
-    return bool(client.query(query, {"name": database}).result_rows)
+    query = "SELECT 1 FROM system.databases WHERE name = {name:String} AND comment = {comment:String}"
+    return bool(client.query(query, {"name": database, "comment": _COMMENT}).result_rows)
 
 
 def _note(client: Client, state: str, about: About) -> None:
@@ -229,17 +232,23 @@ def _note(client: Client, state: str, about: About) -> None:
 
 
 def _read(client: Client, name: str, database: str) -> Run | None:
-    """A run; None where it has been dropped meanwhile, or was broken off before it began."""
+    """A run; None where it has been dropped meanwhile."""
     client.database = database
     steps = _rows(client, "SELECT state, at, source, file, policies FROM replay_run ORDER BY at, state")
     if not steps:
-        return None
-    _, begun, source, file, policies = steps[0]
+        client.database = None
+        if not _is_run(client, database):
+            return None
+        client.database = database
+    about, begun = None, None
+    if steps:
+        _, begun, source, file, policies = steps[0]
+        about = About(source, file, policies)
     ended = next((at for state, at, *_ in steps if state == "done"), None)
     # Broken off before it had its tables: nothing is in it.
     actions, authentications, alerts, first, last = (_rows(client, _COUNTS) or [(0, 0, 0, None, None)])[0]
     times = (first, last) if actions else (None, None)
-    return Run(name, database, About(source, file, policies), begun, ended, actions, authentications, alerts, *times)
+    return Run(name, database, about, begun, ended, actions, authentications, alerts, *times)
 
 
 def _rows(client: Client, query: str) -> Sequence[Sequence[Any]]:

@@ -169,10 +169,13 @@ class Evidence:
         for _, who, other in self._joins():
             if _key(other) in without:
                 continue
-            both = {_key(who), _key(other)}
-            merged = both.union(*(members.get(key, set()) for key in both))
-            for key in merged:
-                members[key] = merged
+            ours, theirs = (members.setdefault(_key(name), {_key(name)}) for name in (who, other))
+            if ours is not theirs:
+                # The smaller one moves: thousands of roles may be at one address.
+                small, large = sorted((ours, theirs), key=len)
+                large |= small
+                for key in small:
+                    members[key] = large
             for name in (who, other):
                 spelt.setdefault(_key(name), set()).add(name)
         apart = {id(group): group for group in members.values()}
@@ -195,17 +198,14 @@ class Evidence:
 
     def _hints(self, groups: list[frozenset[str]], without: set[str]) -> list[Hint]:
         """Words by which people are called whom no row joins; a contested name is told of already."""
-        group_of = {name: group for group in groups for name in group}
-        called: dict[str, dict[frozenset[str], str]] = {}
+        # The same one of each group, whatever the order of rows.
+        first_of = {name: first for group, first in ((group, min(group)) for group in groups) for name in group}
+        called: dict[str, set[str]] = {}
         for _, who, other in self._claims:
-            group = group_of.get(who, frozenset({who}))
             for word in words_of(who) | (frozenset() if _key(other) in without else words_of(other)):
-                # The same one of each group, whatever the order of rows.
-                called.setdefault(word, {})[group] = min(group)
+                called.setdefault(word, set()).add(first_of.get(who, who))
         return sorted(
-            Hint(word, tuple(sorted(by_group.values())))
-            for word, by_group in called.items()
-            if 2 <= len(by_group) <= WORD_GROUPS_MAX
+            Hint(word, tuple(sorted(firsts))) for word, firsts in called.items() if 2 <= len(firsts) <= WORD_GROUPS_MAX
         )
 
 
