@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from stepwatch.embedded.clickhouse import EmbeddedClickHouse
+from stepwatch.sources import ADAPTERS
 from tests.bench.crowd import KINDS, Crowd, many_policies, mix_of
 from tests.bench.curves import facts_curve, policies_curve, subjects_curve
 from tests.bench.replay import measure
+from tests.bench.sources import measure as measure_source
+from tests.bench.sources import samples
 from tests.bench.store import measure_behind, measure_filling, tables_of
 from tests.servers import ClickHouseServer
 
@@ -76,3 +79,10 @@ def test_the_store_is_measured_on_rows_that_reach_the_table(
     behind = asyncio.run(measure_behind(tables_of(kafka, clickhouse_server, tmp_path, "behind."), 50, 3, tmp_path))
     assert behind.rows > 100
     assert 0 < behind.p50_s <= behind.p99_s <= behind.max_s
+
+
+def test_each_adapter_is_measured_on_rows_that_become_events() -> None:
+    for name, kind, lines in samples():
+        speed = measure_source(ADAPTERS[name], lines[:5], rounds=1, least=1)
+        assert speed.per_second > 0, (name, kind)
+        assert speed.events > 0 or kind == "real logs", name

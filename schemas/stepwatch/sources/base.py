@@ -112,7 +112,7 @@ def at(value: Any, *path: str) -> Any:
 
 def text(value: Any) -> str:
     """A string, `""` for every other type and for one longer than `TEXT_MAX`."""
-    return value if isinstance(value, str) and len(value) <= TEXT_MAX else ""
+    return value if type(value) is str and len(value) <= TEXT_MAX else ""
 
 
 _NOBODY_NAMES: Final = frozenset(
@@ -121,6 +121,7 @@ _NOBODY_NAMES: Final = frozenset(
         *("anonymous_principal", "hidden_due_to_security_reasons"),
     }
 )
+_NOBODY_CHARS_MAX: Final = max(map(len, _NOBODY_NAMES))
 
 
 def ident(value: Any) -> str:
@@ -128,7 +129,9 @@ def ident(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < 1 << 64 else ""
     name = text(value).strip()
-    if not name or name.lower() in _NOBODY_NAMES or not name.strip(".*?") or (name[0] == "<" and name[-1] == ">"):
+    if len(name) <= _NOBODY_CHARS_MAX and (not name or name.lower() in _NOBODY_NAMES):
+        return ""
+    if name[0] in ".*?<" and (not name.strip(".*?") or (name[0] == "<" and name[-1] == ">")):
         return ""
     return name
 
@@ -228,7 +231,7 @@ def with_names(row: dict[str, Any], names: Mapping[str, str], probe: str) -> dic
         names: lower-case key to the product's key.
         probe: a key that every record has; with it, nothing is to be done.
     """
-    if probe in row or not any(key in names for key in row):
+    if probe in row or names.keys().isdisjoint(row):
         return row
     return {names.get(key, key): value for key, value in row.items()}
 
@@ -247,7 +250,11 @@ def build_event(kind: str, *, id: str, source: str, time_us: int, subject: str, 
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
-    full = {key: _without_empty(value) if isinstance(value, dict) else value for key, value in data.items()}
-    return {
-        key: value for key, value in full.items() if value is not None and value != "" and value != [] and value != {}
-    }
+    full = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            value = _without_empty(value)
+        # A number says something, be it 0 or false.
+        if value or isinstance(value, int | float):
+            full[key] = value
+    return full
