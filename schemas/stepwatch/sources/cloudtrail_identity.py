@@ -57,13 +57,14 @@ def caller_of(record: dict[str, Any]) -> Caller | Skip:
     identity = record.get("userIdentity")
     kind = text(at(identity, "type"))
     arn = ident(at(identity, "arn"))
-    if kind == "AWSService" or _service_linked(arn, identity):
+    context = at(identity, "sessionContext")
+    if kind == "AWSService" or _service_linked(arn, context):
         return _SERVICE
     helped = bool(text(at(identity, "invokedBy")))
     subject = (arn or _without_arn(record, identity, kind)) if isinstance(identity, dict) else ""
     if not subject or len(subject) > base.TEXT_MAX:
         return _SERVICE if helped else base.NOBODY
-    attributes = at(identity, "sessionContext", "attributes")
+    attributes = at(context, "attributes")
     created_us = base.read_time(at(attributes, "creationDate"))
     session = "" if created_us is None else f"{subject}@{base.time_text(created_us)}"
     mfa = at(attributes, "mfaAuthenticated")
@@ -94,8 +95,8 @@ def _partition(record: dict[str, Any]) -> str:
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
-def _service_linked(arn: str, identity: Any) -> bool:
-    issuer = text(at(identity, "sessionContext", "sessionIssuer", "arn"))
+def _service_linked(arn: str, context: Any) -> bool:
+    issuer = text(at(context, "sessionIssuer", "arn"))
     return ":assumed-role/AWSServiceRoleFor" in arn or ":role/aws-service-role/" in issuer
 
 

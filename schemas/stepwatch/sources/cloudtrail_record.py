@@ -36,7 +36,8 @@ class Record:
         self._id = ident(raw.get("eventID")) or base.row_digest(raw)
         self.caller = caller
         self.service = text(raw.get("eventSource")).lower().removesuffix(".cn").removesuffix(".amazonaws.com")
-        self.call = _VERSION.sub("", text(raw.get("eventName")))
+        call = text(raw.get("eventName"))
+        self.call = _VERSION.sub("", call) if call[-1:].isdigit() else call
         self.source = source
         self.tenant = tenant
 
@@ -119,7 +120,10 @@ class Record:
             return self.named_user()
         if where.startswith(">"):
             return _under(self._raw.get("responseElements"), where[1:])
-        parts = [_under(self._raw.get("requestParameters"), part) for part in where.split("+")]
+        parameters = self._raw.get("requestParameters")
+        if "+" not in where:
+            return _under(parameters, where)
+        parts = [_under(parameters, part) for part in where.split("+")]
         return "/".join(parts) if all(parts) else ""
 
     def event(self, kind: str, step: str, data: dict[str, Any], subject: str = "") -> Event:
