@@ -6,15 +6,13 @@ The rows are those of the adapters' own tests, and the real logs where they are 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from stepwatch.sources import ADAPTERS, Adapter, Skip
 from tests.bench.ground import heading
-from tests.live.harness import ROOT
+from tests.sources.reading import lines_of, shared_folder
 from tests.sources.whole_rows import WHOLE
 
 _FOLDERS = {"cloudtrail": "aws_cloudtrail", "entra": "entra_id"}
@@ -56,12 +54,12 @@ def measure(adapter: Adapter, lines: list[bytes], rounds: int = 5, least: int = 
 
 def samples() -> Iterator[tuple[str, str, list[bytes]]]:
     """Adapter, what the lines are, and the lines."""
-    folder = Path(os.environ.get("STEPWATCH_SHARED") or ROOT.parent / "shared") / "data"
+    folder = shared_folder() / "data"
     for name in ADAPTERS:
         yield name, "of the tests", [json.dumps(row).encode() for row in WHOLE[name]]
         files = sorted((folder / _FOLDERS.get(name, name)).glob("*.*"))
         files = [file for file in files if "labels" not in file.name and ".index" not in file.name]
-        if lines := [line for file in files for line in file.read_bytes().splitlines()]:
+        if lines := [line for file in files for line in lines_of(file)]:
             yield name, "real logs", lines
 
 

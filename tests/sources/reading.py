@@ -17,9 +17,14 @@ from stepwatch.sources.amr import RFC_8176
 ABSENT = "no shared logs: set STEPWATCH_SHARED, or put a folder `shared` beside the checkout"
 
 
+def shared_folder() -> Path:
+    """Where the shared logs lie, if they are there."""
+    return Path(os.environ.get("STEPWATCH_SHARED") or Path(__file__).parents[3] / "shared")
+
+
 def shared(*path: str) -> Path:
     """A file or folder of the shared logs; the test is skipped where they are absent."""
-    folder = Path(os.environ.get("STEPWATCH_SHARED") or Path(__file__).parents[3] / "shared").joinpath(*path)
+    folder = shared_folder().joinpath(*path)
     if not folder.exists():
         pytest.skip(ABSENT)
     return folder

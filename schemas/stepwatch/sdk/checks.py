@@ -6,26 +6,20 @@ than all the rest of the SDK.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from pydantic import ValidationError
 
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.compiled import decode_data, decode_envelope, encode_json
+from stepwatch.schemas.faults import AHEAD_MAX_US, EVENT_DEPTH_MAX, TENANT, is_deeper, read_data
 from stepwatch.schemas.keys import subject_key
-from stepwatch.schemas.times import MINUTE_US, SECOND_US, parse_time
+from stepwatch.schemas.times import SECOND_US, parse_time
 from stepwatch.schemas.topics import EVENT_BYTES_MAX
 from stepwatch.sdk.checking import Checked, EventError
 
-AHEAD_MAX_US: Final = 10 * MINUTE_US
-"""How far a time may lie ahead of what it is compared with (contract section 3, dead letters)."""
-DEPTH_MAX: Final = 16
-"""How deep objects and arrays may nest (contract section 3, dead letters)."""
-TENANT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_DATA: Final = (b"", b"null", b'""')
 _BIG: Final = 2**63
 _UNSAYABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
@@ -48,7 +42,7 @@ def check(event: Mapping[str, Any]) -> Checked:
 
 def _check_fast(value: bytes) -> Checked | None:
     """Accept what is right at first sight; None: something is wrong, or only looks so."""
-    if len(value) > EVENT_BYTES_MAX or value.count(b"{") + value.count(b"[") > DEPTH_MAX:
+    if len(value) > EVENT_BYTES_MAX or value.count(b"{") + value.count(b"[") > EVENT_DEPTH_MAX:
         return None
     try:
         envelope: Any = decode_envelope(value)
@@ -79,8 +73,8 @@ def _check_slowly(value: bytes) -> Checked:
     if len(value) > EVENT_BYTES_MAX:
         raise EventError("json", f"{len(value)} bytes; {EVENT_BYTES_MAX} are allowed")
     event: dict[str, Any] = msgspec.json.decode(value)
-    if _is_deeper(event, DEPTH_MAX):
-        raise EventError("json", f"nested deeper than {DEPTH_MAX}")
+    if is_deeper(event, EVENT_DEPTH_MAX):
+        raise EventError("json", f"nested deeper than {EVENT_DEPTH_MAX}")
     for name in ("id", "source", "type"):
         _text(event, name)
     kind = event["type"]
@@ -108,19 +102,7 @@ def _check_slowly(value: bytes) -> Checked:
 
 
 def _known_fields(event: dict[str, Any], data: dict[str, Any]) -> ev.Data:
-    faults: dict[str, str] = {}
-    known: ev.Data | None = None
-    try:
-        known = ev.Data.model_validate(data)
-    except ValidationError as refused:
-        for error in refused.errors(include_url=False, include_input=False):
-            # The path ends where the names end: `data.amr`, not `data.amr.0`.
-            names = [str(part) for part in error["loc"] if isinstance(part, str)]
-            names = names[:1] if names[:1] == ["auth_time"] else names
-            faults.setdefault("data." + ".".join(names), error["msg"].removeprefix("Value error, "))
-    tenant = data.get("tenant")
-    if isinstance(tenant, str) and tenant and not TENANT.fullmatch(tenant):
-        faults["data.tenant"] = f"expected 1 to 64 of A-Z a-z 0-9 . _ -, got {tenant[:80]!r}"
+    known, faults = read_data(data)
     if "data.tenant" in faults:
         raise EventError("data.tenant", faults["data.tenant"])
     _text(event, "subject")
@@ -137,14 +119,6 @@ def _text(event: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise EventError(name, f"expected a string, got {type(value).__name__}")
     return value
-
-
-def _is_deeper(value: object, depth: int) -> bool:
-    if isinstance(value, dict):
-        return depth == 0 or any(_is_deeper(item, depth - 1) for item in value.values())
-    if isinstance(value, list):
-        return depth == 0 or any(_is_deeper(item, depth - 1) for item in value)
-    return False
 
 
 def _unsayable(event: Mapping[str, Any], error: Exception) -> EventError:

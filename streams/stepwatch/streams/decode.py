@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from pydantic import ValidationError
 
 from stepwatch.schemas import cloudevents
 from stepwatch.schemas import events as ev
@@ -27,6 +25,7 @@ from stepwatch.schemas.compiled import (
     decode_json,
     encode_sorted,
 )
+from stepwatch.schemas.faults import TENANT, is_deeper, read_data
 from stepwatch.schemas.times import SECOND_US, parse_time
 from stepwatch.streams.limits import AHEAD_MAX_US, EVENT_BYTES_MAX, EVENT_DEPTH_MAX
 from stepwatch.streams.native import native
@@ -34,7 +33,6 @@ from stepwatch.streams.native import native
 ACTION = "action"
 AUTHENTICATION = "authentication"
 
-_TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_DATA = (b"", b"null", b'""')
 _KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     kind: (ACTION if kind == ev.ACTION_PERFORMED else AUTHENTICATION, ev.REQUIRED_FIELDS.get(kind, ()))
@@ -179,7 +177,7 @@ def _decode_fast(value: bytes, arrival_us: int | None, family: str | None) -> De
 
 
 def _known_tenant(tenant: str) -> str | None:
-    if not _TENANT.fullmatch(tenant):
+    if not TENANT.fullmatch(tenant):
         return None
     if len(_tenants) >= _TENANTS_MAX:
         _tenants.clear()
@@ -213,22 +211,13 @@ def read_object(value: bytes) -> dict[str, Any]:
         raise ValueError(f"nested deeper than {EVENT_DEPTH_MAX}") from None
     if not isinstance(event, dict):
         raise ValueError(f"expected a JSON object, got {type(event).__name__}")
-    if _is_deeper(event, EVENT_DEPTH_MAX):
+    if is_deeper(event, EVENT_DEPTH_MAX):
         raise ValueError(f"nested deeper than {EVENT_DEPTH_MAX}")
     try:
         json.dumps(event, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("a lone surrogate") from None
     return event
-
-
-def _is_deeper(value: object, depth: int) -> bool:
-    """Whether objects and arrays nest deeper; it never looks further down than that."""
-    if isinstance(value, dict):
-        return depth == 0 or any(_is_deeper(item, depth - 1) for item in value.values())
-    if isinstance(value, list):
-        return depth == 0 or any(_is_deeper(item, depth - 1) for item in value)
-    return False
 
 
 def _decode_slowly(value: bytes, arrival_us: int | None, family: str | None) -> Decoded:
@@ -320,20 +309,7 @@ def _heartbeat(source: str, event_id: str, time_us: int, arrival_us: int, data: 
 
 
 def _judge_data(event: dict[str, Any], kind: str, time_us: int, data: dict[str, Any]) -> Any:
-    faults: dict[str, str] = {}
-    model: ev.Data | None = None
-    try:
-        model = ev.Data.model_validate(data)
-    except ValidationError as refused:
-        for error in refused.errors(include_url=False, include_input=False):
-            # The path ends where the names end: `data.amr`, not `data.amr.0`.
-            names = [str(part) for part in error["loc"] if isinstance(part, str)]
-            if names[:1] == ["auth_time"]:
-                names = names[:1]
-            faults.setdefault("data." + ".".join(names), error["msg"].removeprefix("Value error, "))
-    tenant = data.get("tenant")
-    if "data.tenant" not in faults and tenant not in (None, "") and not _TENANT.fullmatch(tenant):
-        faults["data.tenant"] = f"expected 1 to 64 of A-Z a-z 0-9 . _ -, got {tenant[:80]!r}"
+    model, faults = read_data(data)
     if "data.tenant" in faults:
         raise _Wrong("data.tenant", faults["data.tenant"])
     _text(event, "subject")

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from stepwatch.schemas.faults import AHEAD_MAX_US, EVENT_DEPTH_MAX
 from stepwatch.schemas.times import DAY_US, HOUR_US, MINUTE_US
 from stepwatch.schemas.topics import EVENT_BYTES_MAX
 
-__all__ = ["EVENT_BYTES_MAX"]
+__all__ = ["AHEAD_MAX_US", "EVENT_BYTES_MAX", "EVENT_DEPTH_MAX"]
 
 PRODUCE_BYTES_MAX: Final = 900_000
 """Of one produce batch: below a broker's default limit of 1 MB, so no batch of small records is refused."""
-
-EVENT_DEPTH_MAX: Final = 16
-"""Nested objects and arrays of one event, the event itself counted (contract section 3)."""
-
-AHEAD_MAX_US: Final = 10 * MINUTE_US
-"""How far `time` may lie after arrival, and `auth_time` after `time` (contract section 3)."""
 
 SUBJECT_FACTS_MAX: Final = 50_000
 """Live facts of one subject before its verdicts are `overload`: about 40 MB (contract section 5).
