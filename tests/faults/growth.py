@@ -52,6 +52,8 @@ async def shrinks(stage: Stage) -> Outcome:
     """Facts of three days ago are forgotten: then the log holds few records, and a restart reads few."""
     settings = await stage.road(POLICY)
     worker = stage.start(settings, again=False)
+    # What lays a log down makes the topics unfit for a while, and a worker that starts then refuses them.
+    await until(lambda: _took_over(worker.said, settings.partitions), 60, "the first take-over")
     now_ms = now_us() // 1000
     old = _events(stage, settings, stage.scaled(50_000, 3000), now_ms - 3 * DAY_MS)
     await lay_down(settings, old)

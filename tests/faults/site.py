@@ -188,8 +188,6 @@ async def site(
             "clickhouse_user": to.user,
             "clickhouse_password": to.password,
             "clickhouse_database": to.database,
-            "store_web_port": 0,
-            "notify_web_port": 0,
         }
         # A session that a busy machine does not end: who leaves the group here shall have been told to.
         changes = {"session_timeout_ms": 6000, **changes}

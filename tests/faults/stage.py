@@ -86,8 +86,7 @@ class Stage:
             "clickhouse_user": to.user,
             "clickhouse_password": to.password,
             "clickhouse_database": to.database,
-            "store_web_port": 0,
-        }
+            }
 
     def scaled(self, count: int, least: int = 1) -> int:
         """`count` of the long run, as many as the scale asks for."""

@@ -16,6 +16,7 @@ SHORT = {
     "broker.kill_with_worker": 0.15,
     "broker.cut_markers": 0.1,
     "broker.state_and_offsets_gone": 0.1,
+    "broker.input_expired": 0.1,
 }
 """Scenario -> how much of it. The others wait for long, or differ in what they lose: `make faults` plays them."""
 

@@ -103,11 +103,16 @@ async def frozen(stage: Stage) -> Outcome:
 
     zombie = stage.start(settings, next_life)
     filling = asyncio.create_task(send(load, stage.scaled(40_000, least=5000), per_second=1500))
+    owned = 0
     for _ in range(times):
-        while psutil.Process(zombie.pid).status() != psutil.STATUS_STOPPED:
+        while not (stopped := _is_stopped(zombie)) or zombie.said.count("took over") == owned:
+            if stopped:
+                # It came to the point once more before it heard that it owns nothing: nobody can take that over.
+                zombie.wake()
             if filling.done():
                 await send(load, 200)
             await asyncio.sleep(0.1)
+        owned = zombie.said.count("took over")
         seen = other.said.count("took over")
         await until(partial(_took_over, other, seen), 60, "the other worker's take-over")
         await asyncio.sleep(stage.rng.uniform(0.0, 2.0))
@@ -119,6 +124,10 @@ async def frozen(stage: Stage) -> Outcome:
     fenced = zombie.said.count("was fenced")
     assert fenced, zombie.said[-5000:]
     return Outcome(report.records, times, f"{fenced} of them fenced in words; {report.words}")
+
+
+def _is_stopped(worker: Actor) -> bool:
+    return bool(psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED)
 
 
 async def _took_over(worker: Actor, seen: int) -> bool:

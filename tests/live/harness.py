@@ -40,6 +40,8 @@ def new_settings(kafka: str, tmp: Path, **changes: Any) -> Settings:
         "session_timeout_ms": 3000,
         "start_timeout_ms": 2000,
         "correlate_web_port": 0,
+        "store_web_port": 0,
+        "notify_web_port": 0,
     }
     return Settings(**{**values, **changes})
 

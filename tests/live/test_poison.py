@@ -207,7 +207,7 @@ def test_an_event_on_which_the_core_fails_pages_and_is_judged_once_a_repaired_ve
     ids = ["fine-1", "boom-1", "late-boom-1", "fine-2"]
 
     async def story() -> None:
-        settings = await new_road(kafka, tmp_path, notify_web_port=0)
+        settings = await new_road(kafka, tmp_path)
         broken = Worker(settings, tmp_path / "broken", "tests.live.bugged")
         notify = Role(settings, tmp_path / "notify", "notify")
         kitchen = Kitchen(now_us())

@@ -42,7 +42,6 @@ def with_clickhouse(clickhouse: ClickHouseSettings) -> dict[str, Any]:
         "clickhouse_user": clickhouse.user,
         "clickhouse_password": clickhouse.password,
         "clickhouse_database": clickhouse.database,
-        "store_web_port": 0,
     }
 
 

@@ -234,12 +234,12 @@ class InputService(Service):
         return task, owned.starts
 
     def _read_on(self, task: PartitionTask, starts: Mapping[str, int]) -> None:
-        """Read the inputs from where the task stands; those that it has never read from their starts."""
+        """Read the inputs from where the task stands, or from their starts: beyond it where a loss was accepted."""
         consumer: Any = self._consumer
         tps = []
-        for topic, offset in {**starts, **task.correlator.positions}.items():
+        for topic, start in starts.items():
             tps.append(TopicPartition(topic, task.partition))
-            consumer.seek(tps[-1], offset)
+            consumer.seek(tps[-1], max(start, task.correlator.positions.get(topic, 0)))
         consumer.resume(*tps)
         if self._policies.sets is not None:
             # Others may have become known meanwhile.

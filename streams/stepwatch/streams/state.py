@@ -19,7 +19,7 @@ from stepwatch.streams.logtime import LogTime
 from stepwatch.streams.moments import alert_forget_from, alert_moment, forget_from
 from stepwatch.streams.partition import Partition
 from stepwatch.streams.patterns import ANCHORED
-from stepwatch.streams.waiting import SubjectKey
+from stepwatch.streams.waiting import Entry, SubjectKey
 
 STATE_VERSION = 2
 """What this version writes. 2: a position says too what became of the records that were read."""
@@ -69,6 +69,10 @@ def _check_version(value: bytes) -> None:
 
 def _read(value: bytes, kind: Any) -> Any:
     return msgspec.msgpack.decode(value[1:], type=kind)
+
+
+_read_fact = msgspec.msgpack.Decoder(Fact).decode
+"""Of the value without its version: of facts a restart reads a million."""
 
 
 def _key(subject: SubjectKey, item: Fact | Action | Remembered) -> bytes:
@@ -172,25 +176,21 @@ def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]])
     Raises:
         StateError: a record of another version.
     """
-    latest: dict[bytes, bytes] = {}
-    for key, value in records:
-        if value is None:
-            latest.pop(key, None)
-        else:
-            latest[key] = value
+    latest = {key: value for key, value in dict(records).items() if value is not None}
     for value in latest.values():
-        _check_version(value)
+        if value[:1] != _VERSION:
+            _check_version(value)
     logs: dict[str, LogTime] = {}
     members: list[tuple[str, Member]] = []
     for key, value in latest.items():
-        if key.startswith(POSITION):
+        if key[0]:
+            _restore_item(partition, _decode_key(key), value, members)
+        elif key.startswith(POSITION):
             logs[key[len(POSITION) :].decode()] = read_position(value)
         elif key == _FIRST:
             partition.first_log_us = _read(value, int)
-        elif key.startswith(_FEED):
-            partition.liveness.feeds[key[len(_FEED) :].decode()] = _read(value, Feed)
         else:
-            _restore_item(partition, _decode_key(key), value, members)
+            partition.liveness.feeds[key[len(_FEED) :].decode()] = _read(value, Feed)
     partition.use(partition.sets)
     for alert_id, member in members:
         standing = partition.alerting.standing.get(alert_id)
@@ -202,33 +202,32 @@ def restore(partition: Partition, records: Iterable[tuple[bytes, bytes | None]])
 
 def _restore_item(partition: Partition, key: list[Any], value: bytes, members: list[tuple[str, Member]]) -> None:
     kind = key[0]
-    if kind == _ALERT:
+    if kind == "fact":
+        partition.ledger((key[1], key[2])).add_fact(_read_fact(value[1:]))
+    elif kind == _ALERT:
         partition.alerting.standing[key[1]] = Standing(_read(value, Alert))
     elif kind == _MEMBER:
         members.append((key[1], _read(value, Member)))
     else:
-        subject = (key[1], key[2])
-        ledger = partition.ledger(subject)
-        if kind == "fact":
-            ledger.add_fact(_read(value, Fact))
-        elif kind == "action":
+        ledger = partition.ledger((key[1], key[2]))
+        if kind == "action":
             ledger.add_action(_read(value, Action))
         else:
-            known = _read(value, Remembered)
-            ledger.remember(known)
+            ledger.remember(_read(value, Remembered))
 
 
 def _restore_moments(partition: Partition) -> None:
     """Wait again for all that was waited for; every open action is judged again with the first batch."""
     sets = partition.sets
-    for subject, ledger in partition.ledgers.items():
+    going: list[Entry] = []
+    for (tenant, subject), ledger in partition.ledgers.items():
         items: list[Fact | Remembered | Action] = [*ledger.facts.values(), *ledger.remembered.values()]
-        for item in (*items, *ledger.kept.values()):
-            if isinstance(item, Action) and not item.closed:
-                partition.closing.add(item.closes_us, subject, *item.key)
-                partition.again.setdefault(subject, set()).add(item.key)
-            else:
-                partition.going.add(forget_from(sets, item.time_us, item.arrival_us), subject, *item.key)
+        items += [action for action in ledger.kept.values() if action.closed]
+        going += [(forget_from(sets, i.time_us, i.arrival_us), tenant, subject, i.source, i.id) for i in items]
+        for key, action in ledger.open.items():
+            partition.closing.add(action.closes_us, (tenant, subject), *key)
+            partition.again.setdefault((tenant, subject), set()).add(key)
+    partition.going.fill(going)
     for alert_id, standing in partition.alerting.standing.items():
         alert = standing.alert
         named = (alert.tenant, alert.subject)

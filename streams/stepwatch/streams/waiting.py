@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 SubjectKey = tuple[str, str]
 """(tenant, canonical subject)."""
@@ -22,6 +22,12 @@ class Deadlines:
     def add(self, moment_us: int, subject: SubjectKey, source: str, event_id: str) -> None:
         """Wait for a moment with one event of a subject."""
         heappush(self._heap, (moment_us, subject[0], subject[1], source, event_id))
+
+    def fill(self, entries: list[Entry]) -> None:
+        """Wait for many at once, where nothing was waited for: a restart has a million."""
+        assert not self._heap
+        heapify(entries)
+        self._heap = entries
 
     def first_us(self) -> int | None:
         """The earliest moment, or None."""
