@@ -86,7 +86,7 @@ class Stage:
             "clickhouse_user": to.user,
             "clickhouse_password": to.password,
             "clickhouse_database": to.database,
-            }
+        }
 
     def scaled(self, count: int, least: int = 1) -> int:
         """`count` of the long run, as many as the scale asks for."""

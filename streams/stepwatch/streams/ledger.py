@@ -94,41 +94,42 @@ class Ledger:
         self.anchors: list[Fact] = []
         self.prompts = 0
 
-    def _lists(self, fact: Fact) -> list[list[Fact]]:
+    def _lists(self, fact: Fact) -> Sequence[list[Fact]]:
         """The lists by time that a fact stands in."""
-        lists = [self.verifications] if fact.kind else []
+        lists = (self.verifications,) if fact.kind else ()
         if fact.type in STEPS:
-            lists += (self.anchors, self.steps)
-            if fact.type == ev.STEPUP_DENIED:
-                lists.append(self.denials)
-        elif fact.type in ANCHORS:
-            lists.append(self.anchors)
-        elif fact.type == ev.SESSION_REVOKED:
-            lists.append(self.revocations)
-        elif fact.type == ev.CREDENTIAL_CHANGED:
-            lists.append(self.credentials)
+            denials = (self.denials,) if fact.type == ev.STEPUP_DENIED else ()
+            return (*lists, self.anchors, self.steps, *denials)
+        if fact.type in ANCHORS:
+            return (*lists, self.anchors)
+        if fact.type == ev.SESSION_REVOKED:
+            return (*lists, self.revocations)
+        if fact.type == ev.CREDENTIAL_CHANGED:
+            return (*lists, self.credentials)
         return lists
 
     def add_fact(self, fact: Fact) -> None:
         """Keep a fact that is no copy."""
-        self.facts[fact.key] = fact
+        time_us = fact.time_us
+        self.facts[fact.source, fact.id] = fact
         self.prompts += fact.type in PROMPTS
         for facts in self._lists(fact):
             # Most come in the order of their times, and a restart with a million of them should take seconds.
-            if not facts or facts[-1].time_us < fact.time_us:
+            if not facts or facts[-1].time_us < time_us:
                 facts.append(fact)
             else:
                 insort(facts, fact, key=by_order)
         if fact.kind:
-            if not self.proofs or self.proofs[-1].at_us < fact.at_us:
-                self.proofs.append(fact)
+            proofs = self.proofs
+            if not proofs or proofs[-1].at_us < fact.at_us:
+                proofs.append(fact)
             else:
-                insort(self.proofs, fact, key=_rank)
+                insort(proofs, fact, key=_rank)
             if self.sessions is not None:
                 self._index(fact)
-            elif len(self.proofs) >= PROOFS_INDEXED_MIN:
+            elif len(proofs) >= PROOFS_INDEXED_MIN:
                 self.sessions = {}
-                for proof in self.proofs:
+                for proof in proofs:
                     self._index(proof)
 
     def add_action(self, action: Action) -> None:
