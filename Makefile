@@ -13,11 +13,12 @@ TESTS ?=
 # What the install compiles where cargo is at hand.
 NATIVE := $(wildcard streams/native/src/*.rs streams/native/*.toml streams/native/*.lock streams/native/*.py)
 
-.PHONY: help demo test check format bench faults soak clean
+.PHONY: help demo bank test check format bench faults soak clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    start everything on this machine and play a day of a small bank'
+	@echo 'make bank    an example bank that demands a code before a payout, and its page'
 	@echo 'make test    the whole test suite      (make test TESTS=tests/core: a part of it)'
 	@echo 'make check   format, lint, types, import contracts, tidy tests, the count of instructions, then the tests'
 	@echo 'make format  put the code into the one format'
@@ -28,6 +29,9 @@ help:
 
 demo: $(VENV)/.installed-all
 	@$(BIN)/stepwatch demo
+
+bank: $(VENV)/.installed-all
+	@$(BIN)/python -m deploy.examples.bank
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest $(TESTS)

@@ -1,8 +1,9 @@
-"""`python -m tests.bench.sdk`: what reporting costs an application, with Kafka there and with Kafka away.
+"""`python -m tests.bench.sdk`: what reporting costs an application, with Kafka or the HTTP server there, and away.
 
 1. There: events at a steady rate; how long one call of the builder and of `report` keeps the caller, and the CPU of the
    whole process for one event, its sender thread included. Then as many at once as the backlog holds.
 2. Away: the backlog fills to its bound, and what comes then is dropped; the same times, and the memory.
+3. The same over HTTP; away with a spool, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import psutil
 from stepwatch.agents.topics import create_topics
 from stepwatch.embedded import ports
 from stepwatch.sdk import Client, Context, KafkaReporter, Resource, Source, use
+from stepwatch.sdk.background import BackgroundReporter
+from tests.bench import sdk_http
 from tests.bench.figures import percentile
 from tests.bench.fill import new_settings
 from tests.bench.ground import heading, say, servers
@@ -45,7 +48,7 @@ class Measured:
     wall_s: float = 0.0
 
 
-def run(reporter: KafkaReporter, count: int, per_s: float | None, flush_s: float) -> Measured:
+def run(reporter: BackgroundReporter, count: int, per_s: float | None, flush_s: float) -> Measured:
     """Build and report `count` events.
 
     Args:
@@ -108,7 +111,7 @@ def away(count: int) -> tuple[dict[str, Measured], float]:
 def print_table(runs: dict[str, Measured], held_mb: float) -> None:
     """The figures, as a table of Markdown."""
     print(heading())
-    print("\n| Kafka | build, us (median, p99) | report, us (median, p99, most) | CPU, us/event | events/s |")
+    print("\n| the other side | build, us (median, p99) | report, us (median, p99, most) | CPU, us/event | events/s |")
     print("|---|---|---|---|---|")
     for name, one in runs.items():
         build, report = sorted(one.build_us), sorted(one.report_us)
@@ -128,8 +131,13 @@ def main() -> int:
     options = parser.parse_args()
     say("Kafka away")
     apart, held_mb = away(options.events)
+    say("HTTP away")
+    apart |= sdk_http.away(run, options.events)
     say("Kafka there")
-    print_table({**there(options.events, options.rate, options.seconds), **apart}, held_mb)
+    near = there(options.events, options.rate, options.seconds)
+    say("HTTP there")
+    near |= sdk_http.there(run, options.events, options.rate, options.seconds)
+    print_table({**near, **apart}, held_mb)
     return 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from stepwatch.embedded.kafka import EmbeddedKafka
 from stepwatch.schemas.times import SECOND_US
 from stepwatch.streams.decode import ACTION
-from tests.bench import busy
+from tests.bench import busy, ingest
 from tests.bench.__main__ import Bench
 from tests.bench.data import action_body, events, step_up_body, ticks
 from tests.bench.fill import new_settings
@@ -98,3 +98,10 @@ def test_a_busy_subject_is_judged_whatever_it_does() -> None:
     for kind in busy.KINDS:
         line = busy.run(kind, 400)
         assert "unverified" in line if kind != "proved" else "'verified'" in line
+
+
+@pytest.mark.live
+def test_the_ingest_bench_sends_every_batch_and_tells_the_waits(kafka: str, tmp_path: Path) -> None:
+    told = ingest.measure(kafka, tmp_path, seconds=1, rate=500, connections=2)
+    assert told["events"] == 500
+    assert 0 < told["p50_ms"] <= told["p99_ms"] <= told["max_ms"]

@@ -151,31 +151,95 @@ def test_without_an_acknowledgement_for_some_seconds_kafka_counts_as_away(monkey
     assert backlog.stats().away == ""
 
 
-STEPS = st.lists(st.sampled_from(["put", "put", "put", "take", "settle", "refuse", "beat", "beaten"]), max_size=60)
+def test_what_lies_on_disk_is_neither_in_memory_nor_acknowledged() -> None:
+    backlog = a_backlog(events_max=2)
+    backlog.put(an_event(1))
+    backlog.put(an_event(2))
+    assert backlog.put_heartbeat(BEAT)
+    backlog.take(10, 10**9)
+    backlog.spooled(2)
+    stats = backlog.stats()
+    assert (stats.reported, stats.waiting, stats.waiting_bytes, stats.spooled) == (2, 0, 0, 2)
+    assert backlog.due_heartbeat() is None, "they were reported before it"
+    assert not backlog.wait_settled(0)
+    backlog.unspooled(2, refused=1)
+    assert backlog.due_heartbeat() == BEAT
+    assert backlog.stats() == Stats(reported=2, sent=1, dropped={"refused": 1})
+    assert backlog.wait_settled(0)
+
+
+def test_what_did_not_fit_on_disk_waits_again_before_all_others_and_what_was_found_there_is_no_report() -> None:
+    backlog = a_backlog()
+    for number in range(4):
+        backlog.put(an_event(number))
+    backlog.take(3, 10**9)
+    backlog.spooled(1)
+    assert backlog.take(10, 10**9) == [an_event(1), an_event(2), an_event(3)]
+    backlog.settle()
+    backlog.recovered(5, torn=1)
+    backlog.unspooled(6, torn=2)
+    stats = backlog.stats()
+    assert (stats.reported, stats.recovered, stats.sent, stats.spooled) == (4, 6, 7, 0)
+    assert stats.dropped == {"torn": 3}
+
+
+def test_a_heartbeat_is_passed_only_by_what_is_moved() -> None:
+    backlog = a_backlog()
+    assert backlog.put_heartbeat(BEAT)
+    backlog.put(an_event(1))
+    assert backlog.take(10, 10**9) == []
+    assert backlog.take(10, 10**9, past_heartbeat=True) == [an_event(1)]
+
+
+@pytest.mark.parametrize(("count", "half"), [(5, False), (6, True)])
+def test_more_than_half_of_a_bound_is_half_full(count: int, half: bool) -> None:
+    size = len(an_event().value) + len(an_event().key) + 400
+    for backlog in (a_backlog(events_max=10), a_backlog(events_max=100, bytes_max=10 * size)):
+        for number in range(count):
+            backlog.put(an_event(number))
+        assert backlog.is_half_full is half
+
+
+STEPS = st.lists(
+    st.sampled_from(["put", "put", "put", "take", "settle", "refuse", "beat", "beaten", "spool", "half", "unspool"]),
+    max_size=60,
+)
 
 
 @settings(max_examples=200, deadline=None)
 @given(STEPS, st.integers(1, 6), st.integers(1, 4))
-def test_every_event_is_sent_waiting_or_dropped_and_in_order(steps: list[str], events_max: int, chunk: int) -> None:
+def test_every_event_is_sent_waiting_spooled_or_dropped_and_in_order(
+    steps: list[str], events_max: int, chunk: int
+) -> None:
     backlog, put = a_backlog(events_max), 0
     taken: list[Checked] = []
     order: list[Checked] = []
+    on_disk = 0
     for step in steps:
         if step == "put":
             put += 1
             backlog.put(an_event(put))
         elif step == "take" and not taken:
             taken = list(backlog.take(chunk, 10**9))
-            order += taken
         elif step in ("settle", "refuse"):
             backlog.settle(min(len(taken), step == "refuse"))
-            taken = []
+            order, taken = order + taken, []
+        elif step in ("spool", "half") and taken:
+            moved = len(taken) if step == "spool" else len(taken) // 2
+            backlog.spooled(moved)
+            order, taken = order + taken[:moved], []
+            on_disk += moved
+        elif step == "unspool":
+            backlog.unspooled(on_disk)
+            on_disk = 0
         elif step == "beat":
             backlog.put_heartbeat(BEAT)
         elif step == "beaten" and not taken and backlog.due_heartbeat():
+            assert not on_disk
             backlog.beaten()
         stats = backlog.stats()
-        assert stats.reported == put == stats.sent + stats.waiting + sum(stats.dropped.values())
+        assert stats.reported == put == stats.sent + stats.waiting + stats.spooled + sum(stats.dropped.values())
+        assert (stats.spooled, backlog.taken) == (on_disk, taken)
         assert stats.waiting <= events_max
     assert order == sorted(order)
     backlog.drop_all("unsent")

@@ -19,7 +19,7 @@ import pytest
 
 from stepwatch.embedded import ports
 from stepwatch.sdk import EventError, KafkaReporter, Source
-from stepwatch.sdk.kafka import _open
+from stepwatch.sdk.background import _open
 from tests.tidy.walk import TOP
 
 BANK = Source("/payments/api", tenant="acme")

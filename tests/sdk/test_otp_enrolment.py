@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from stepwatch.sdk.otp import NotEnrolled
+from stepwatch.schemas.times import SECOND_US
+from stepwatch.sdk.otp import NotEnrolled, OtpCredential, OtpRules
 from tests.sdk.codes import START_US, Desk, code, prove, wrong
 
 
@@ -41,6 +42,55 @@ def test_nobody_confirms_or_revokes_anothers_credential() -> None:
         desk.otp.confirm("mallory", made.credential, code(made, START_US))
     with pytest.raises(NotEnrolled):
         desk.otp.revoke("mallory", made.credential)
+
+
+@pytest.mark.parametrize(("late_us", "confirmed"), [(-1, True), (0, False)], ids=["just-in-time", "at-its-end"])
+def test_an_enrolment_can_be_confirmed_until_its_time_is_over(late_us: int, confirmed: bool) -> None:
+    desk = Desk(rules=OtpRules(enrolment_s=600))
+    made = desk.otp.enrol("alice")
+    assert made.expires_us == START_US + 600 * SECOND_US
+    desk.clock.now_us = made.expires_us + late_us
+    right = code(made, desk.clock.now_us)
+    if confirmed:
+        assert desk.otp.confirm("alice", made.credential, right)
+    else:
+        with pytest.raises(NotEnrolled, match="not confirmed in time"):
+            desk.otp.confirm("alice", made.credential, right)
+    assert len(desk.otp.credentials("alice")) == confirmed
+
+
+def test_a_purge_forgets_what_was_not_confirmed_in_time_and_nothing_else() -> None:
+    desk = Desk()
+    kept = desk.enrolled()
+    revoked = desk.enrolled("bob")
+    desk.otp.revoke("bob", revoked.credential)
+    late = desk.otp.enrol("carol")
+    desk.clock.advance(1)
+    pending = desk.otp.enrol("dora")
+    desk.store.add(OtpCredential("other", "c-9", "eve", "sealed", created_us=1))
+    reported = len(desk.events)
+    desk.clock.now_us = late.expires_us
+    assert desk.otp.purge() == 1
+    assert desk.otp.purge() == 0
+    assert {one.id for one in desk.store.all()} == {kept.credential, revoked.credential, pending.credential, "c-9"}
+    assert len(desk.events) == reported
+
+
+def test_who_enrols_again_and_again_leaves_nothing_behind_that_has_expired() -> None:
+    desk = Desk()
+    for _ in range(5):
+        last = desk.otp.enrol("alice")
+        desk.clock.now_us = last.expires_us
+    assert [one.id for one in desk.store.of_subject("acme", "alice")] == [last.credential]
+
+
+def test_one_that_is_confirmed_while_it_is_purged_stays() -> None:
+    desk = Desk()
+    made = desk.otp.enrol("alice")
+    (listed,) = desk.store.all()
+    assert desk.otp.confirm("alice", made.credential, code(made, START_US))
+    assert not desk.store.remove(listed)
+    assert len(desk.otp.credentials("alice")) == 1
 
 
 @pytest.mark.parametrize("algorithm", ["SHA1", "SHA256", "SHA512"])

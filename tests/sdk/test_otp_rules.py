@@ -183,6 +183,7 @@ def test_after_a_hundred_failures_in_a_row_no_code_is_looked_at_ever(failures: i
         ("expired_steps", 20, 21),
         ("wait_first_s", 1, 0),
         ("challenge_s", 1, 0),
+        ("enrolment_s", 1, 0),
     ],
 )
 def test_a_rule_outside_its_range_is_refused_by_name(field: str, good: int, bad: int) -> None:

@@ -56,6 +56,16 @@ def test_a_swap_of_what_is_not_there_puts_nothing_there(store: OtpStore) -> None
     assert list(store.all()) == []
 
 
+def test_a_credential_is_removed_once_and_only_as_it_stands(store: OtpStore) -> None:
+    store.add(ALICES)
+    store.add(replace(ALICES, tenant="other"))
+    assert store.swap(ALICES, replace(ALICES, version=1))
+    assert not store.remove(ALICES)
+    assert store.remove(replace(ALICES, version=1))
+    assert not store.remove(replace(ALICES, version=1))
+    assert [kept.tenant for kept in store.all()] == ["other"]
+
+
 def test_a_subjects_credentials_come_oldest_first_and_nobody_elses_with_them(store: OtpStore) -> None:
     newer = replace(ALICES, id="c-0", created_us=8)
     for credential in (newer, ALICES, replace(ALICES, id="c-2", subject="bob"), replace(ALICES, tenant="other")):

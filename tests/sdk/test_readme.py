@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 from stepwatch.sdk import MemoryReporter, Source
-from stepwatch.sdk.kafka import _open
+from stepwatch.sdk.background import _open
+from tests.sdk.stand import Stand
 from tests.tidy.walk import TOP
 
 README = TOP / "schemas" / "README.md"
 
 
-def examples() -> list[str]:
-    section = README.read_text(encoding="utf-8").split("## Reporting from an application\n")[1].split("\n## ")[0]
+def examples(heading: str = "Reporting from an application") -> list[str]:
+    section = README.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
     return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
 
@@ -49,3 +51,21 @@ def test_in_the_example_of_the_middleware_an_event_about_somebody_else_does_not_
     alices = memory.assert_reported("action.performed", subject="alice", session="s-81", client={"ip": "203.0.113.7"})
     assert alices["data"]["token"] == {"acr": "phr", "amr": ["hwk"]}
     assert memory.assert_reported("action.performed", subject="mallory")["data"].keys() & {"session", "token"} == set()
+
+
+def test_the_example_over_http_runs_and_its_event_arrives(tmp_path: Path) -> None:
+    (block,) = examples("Over HTTP")
+    (tmp_path / "token").write_text("tok-1")
+    names: dict[str, Any] = {}
+    with Stand() as stand:
+        for said, here in (
+            ("https://stepwatch.acme.example:7310", stand.url),
+            ("/run/secrets/stepwatch-token", str(tmp_path / "token")),
+            ("/var/spool/payments", str(tmp_path / "spool")),
+        ):
+            assert said in block
+            block = block.replace(said, here)
+        exec(compile(block, str(README), "exec"), names)
+        assert names["reporter"].close(10)
+        actions = [event for event in stand.taken if event["type"] == "stepwatch.action.performed"]
+        assert [event["subject"] for event in actions] == ["alice"]

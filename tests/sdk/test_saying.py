@@ -12,7 +12,7 @@ import pytest
 
 from stepwatch.embedded import ports
 from stepwatch.sdk import Actions, AsgiContext, KafkaReporter, Source, Stats
-from stepwatch.sdk.kafka import _close_all
+from stepwatch.sdk.background import _close_all
 from stepwatch.sdk.otp_events import hand_over
 from stepwatch.sdk.sending import Sender
 from stepwatch.sdk.stepup import require_step_up

@@ -115,6 +115,20 @@ def test_kafka_away_and_back_again_is_said(caplog: pytest.LogCaptureFixture) -> 
     ]
 
 
+def test_the_line_names_the_other_side_the_last_refusal_and_what_lies_on_disk(caplog: pytest.LogCaptureFixture) -> None:
+    teller = Teller(0.0, None, "Stepwatch")
+    teller.tell(Stats(dropped={"refused": 2}, refusal="event 'e-1': data.action: missing", spooled=5, away="gone"))
+    teller.tell(Stats(dropped={"refused": 2, "torn": 1}, refusal="event 'e-1': data.action: missing"))
+    assert lines(caplog) == [
+        "events are lost: 2 refused (event 'e-1': data.action: missing); Stepwatch is away: gone"
+        " (0 events wait, 0 KiB; 5 lie on disk)",
+        "events are lost: 1 torn (0 events wait, 0 KiB)",
+    ]
+    teller.tell(Stats(dropped={"refused": 2, "torn": 1}, away="gone"))
+    teller.tell(Stats(dropped={"refused": 2, "torn": 1}))
+    assert lines(caplog)[-1] == "Stepwatch is back (0 events wait, 0 KiB)"
+
+
 def test_a_callback_that_raises_hurts_nobody_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
     def broken(reason: str, count: int) -> None:
         raise RuntimeError("theirs")

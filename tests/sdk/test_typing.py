@@ -22,6 +22,8 @@ WRONG = {
     'Resource("payout", "po_1", "hgih")': "Argument 3",
     'Decision("maybe")': "Argument 1",
     'KafkaReporter("k:9092", event_max=5)': 'Unexpected keyword argument "event_max"',
+    'HttpReporter("https://h", tokn="t")': 'Unexpected keyword argument "tokn"',
+    'HttpReporter("https://h", token=b"t")': 'Argument "token"',
     "MemoryReporter().report(7)": "Argument 1",
     'approve("po_1", "much")': "Argument 2",
     'actions.performing("a.b", subject="a", outcom="x")': 'Unexpected keyword argument "outcom"',
@@ -40,7 +42,7 @@ def test_what_users_write_type_checks() -> None:
 
 def test_every_wrong_call_is_an_error_at_its_line(tmp_path: Path) -> None:
     head = (
-        "from stepwatch.sdk import Decision, KafkaReporter, MemoryReporter, Resource\n"
+        "from stepwatch.sdk import Decision, HttpReporter, KafkaReporter, MemoryReporter, Resource\n"
         "from tests.sdk.typed_use import actions, approve, bank\n"
     )
     path = tmp_path / "wrong.py"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
+from ssl import create_default_context
 from typing import Any
 
 from stepwatch.sdk import (
@@ -11,6 +13,7 @@ from stepwatch.sdk import (
     Client,
     Decision,
     Event,
+    HttpReporter,
     KafkaReporter,
     MemoryReporter,
     Reporter,
@@ -21,6 +24,8 @@ from stepwatch.sdk import (
     WsgiContext,
     current,
 )
+from stepwatch.sdk.assurance import Assurance
+from stepwatch.sdk.http_assurance import HttpAssurance
 
 bank = Source("/payments/api", tenant="acme")
 memory: Reporter = MemoryReporter()
@@ -70,6 +75,14 @@ async def main() -> Stats:
         sent: bool = reporter.flush(1.0)
     async with KafkaReporter("localhost:9092") as other:
         sent = sent and await other.aflush()
+    token = Path("token")
+    with HttpReporter("https://localhost:7310", token_file=token, spool=Path("spool"), heartbeat=bank) as third:
+        door = third
+        sent = sent and third.close(1.0) and third.stats.spooled == 0
+    async with HttpReporter("https://localhost:7310", token="t", ssl_context=create_default_context()) as fourth:
+        sent = sent and await fourth.aflush()
+    assurance: Assurance = HttpAssurance("https://localhost:7310", token_file=token)
+    sent = sent and not assurance.proofs("acme", "alice")
     approved: bool = approve("po_1", 7) and await approve_later("po_1")
     current().fill(subject="alice", token={"acr": "phr"})
     return reporter.stats if sent and approved else other.stats

@@ -16,7 +16,7 @@ INSIDER = "insider"
 """May do everything: for what is about getting in, not about rights."""
 ROLES = (
     *("producer", "sender", "correlate", "store", "notify"),
-    *("operator", "publisher", "repairer", "auditor", "doctor"),
+    *("operator", "publisher", "repairer", "responder", "auditor", "doctor"),
 )
 """Those of the recipe; each has a user of its name."""
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

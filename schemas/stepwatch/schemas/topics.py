@@ -61,6 +61,10 @@ class Topics:
         return self.prefix + "alerts"
 
     @property
+    def notifications(self) -> str:
+        return self.prefix + "notifications"
+
+    @property
     def policies(self) -> str:
         return self.prefix + "policies"
 
@@ -94,6 +98,7 @@ class Topics:
                 config={**rows, "cleanup.policy": "compact", "min.compaction.lag.ms": str(7 * DAY_MS)},
                 wished=log_append,
             ),
+            TopicSpec(self.notifications, config={"cleanup.policy": "compact"}, wished=log_append),
             TopicSpec(
                 self.policies,
                 single=True,

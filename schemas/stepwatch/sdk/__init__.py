@@ -4,6 +4,7 @@ from stepwatch.sdk.acting import Actions
 from stepwatch.sdk.checking import EventError
 from stepwatch.sdk.context import Client, Context, current, use
 from stepwatch.sdk.events import Source
+from stepwatch.sdk.http import HttpReporter
 from stepwatch.sdk.kafka import KafkaReporter
 from stepwatch.sdk.memory import MemoryReporter
 from stepwatch.sdk.middleware import AsgiContext, Who, WsgiContext
@@ -18,6 +19,7 @@ __all__ = [
     "Decision",
     "Event",
     "EventError",
+    "HttpReporter",
     "KafkaReporter",
     "MemoryReporter",
     "Reporter",

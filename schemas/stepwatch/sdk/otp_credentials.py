@@ -6,12 +6,13 @@ import base64
 import json
 import secrets as random_source
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
 import pyotp
 
+from stepwatch.schemas.times import SECOND_US
 from stepwatch.sdk.events import Source
 from stepwatch.sdk.ids import new_id
 from stepwatch.sdk.otp_enrolment import Enrolment
@@ -86,7 +87,7 @@ class OtpCredentials:
         digits: Literal[6, 7, 8] = 6,
         period_s: int = 30,
     ) -> Enrolment:
-        """Make a new secret for a subject. It proves nothing until `confirm`.
+        """Make a new secret for a subject. It proves nothing until `confirm`, within `OtpRules.enrolment_s`.
 
         Ask for a proof by another factor first: whoever may enrol may be the subject from then on.
 
@@ -109,13 +110,14 @@ class OtpCredentials:
         name = checked_text("account", checked_text("subject", subject) if account is None else account)
         # As long as the hash's output: RFC 6238 section 3, R6, as RFC 4226 section 4 wants at least 160 bits.
         secret = base64.b32encode(random_source.token_bytes(DIGESTS[algorithm]().digest_size)).decode().rstrip("=")
-        credential = OtpCredential(
-            self._tenant, new_id(), subject, "", algorithm, digits, period_s, created_us=self._now()
-        )
+        now_us = self._now()
+        # Who begins again and again leaves one behind each time.
+        self._purge(self._store.of_subject(self._tenant, subject), now_us)
+        credential = OtpCredential(self._tenant, new_id(), subject, "", algorithm, digits, period_s, created_us=now_us)
         self._store.add(replace(credential, sealed=self._secrets.seal(_purpose(credential), secret.encode())))
         totp = pyotp.TOTP(secret, digits=digits, digest=DIGESTS[algorithm], interval=period_s)
         uri = totp.provisioning_uri(name=name.replace(":", " "), issuer_name=self._issuer)
-        return Enrolment(credential.id, subject, secret, uri)
+        return Enrolment(credential.id, subject, secret, uri, self._expires_us(credential))
 
     def confirm(self, subject: str, credential: str, code: str) -> bool:
         """Take a new credential into use, if the code shows that the person's app holds its secret.
@@ -126,9 +128,12 @@ class OtpCredentials:
             False where the code is wrong, or was tried too often: then enrol anew.
 
         Raises:
-            NotEnrolled: the subject has no pending credential with this id.
+            NotEnrolled: the subject has no pending credential with this id, or it came too late: then enrol anew.
         """
         now_us = self._now()
+        pending = self._store.get(self._tenant, credential)
+        if pending is not None and pending.subject == subject and self._is_expired(pending, now_us):
+            raise NotEnrolled(f"credential: {credential} of {subject} was not confirmed in time; enrol anew")
         kept, attempt = self._attempt(subject, credential, code, now_us, "pending")
         if kept is None or attempt is None:
             raise NotEnrolled(f"credential: {subject} has no pending credential {credential}")
@@ -183,6 +188,25 @@ class OtpCredentials:
                     break
                 kept = self._store.get(listed.tenant, listed.id)
         return done
+
+    def purge(self) -> int:
+        """Forget every credential of this tenant that was not confirmed in time. Nothing is reported: none ever proved.
+
+        Call it once in a while: `enrol` does it for its own subject only.
+
+        Returns:
+            How many there were.
+        """
+        return self._purge([kept for kept in self._store.all() if kept.tenant == self._tenant], self._now())
+
+    def _purge(self, listed: Sequence[OtpCredential], now_us: int) -> int:
+        return sum(self._is_expired(kept, now_us) and self._store.remove(kept) for kept in listed)
+
+    def _is_expired(self, kept: OtpCredential, now_us: int) -> bool:
+        return kept.state == "pending" and now_us >= self._expires_us(kept)
+
+    def _expires_us(self, kept: OtpCredential) -> int:
+        return kept.created_us + self._rules.enrolment_s * SECOND_US
 
     def _attempt(
         self, subject: str, credential: str, code: str, now_us: int, state: Literal["pending", "active"]

@@ -19,12 +19,14 @@ class Enrolment:
         subject: whose it is.
         secret: Base32, for who cannot scan. Not in `repr`.
         uri: the `otpauth://` URI. Not in `repr`.
+        expires_us: from then on it cannot be confirmed, microseconds since 1970.
     """
 
     credential: str
     subject: str
     secret: str = field(repr=False)
     uri: str = field(repr=False)
+    expires_us: int
 
     def qr_svg(self, *, scale: int = 4) -> str:
         """The URI as a QR code: an `<svg>` element to put into a page, never an address of somebody else's service.

@@ -36,6 +36,7 @@ class OtpRules:
         wait_max_s: the longest wait, seconds.
         failures_max: after so many consecutive failures the credential is disabled for good, 1 to 100.
         challenge_s: how long a challenge can be answered, seconds.
+        enrolment_s: how long a new credential can be confirmed, seconds; what was not is gone after that.
 
     Raises:
         ValueError: a value outside its range; the message names the field.
@@ -48,6 +49,7 @@ class OtpRules:
     wait_max_s: int = 3600
     failures_max: int = FAILURES_END
     challenge_s: int = 300
+    enrolment_s: int = 900
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -58,6 +60,7 @@ class OtpRules:
             ("wait_first_s", 1, 86_400),
             ("wait_max_s", self.wait_first_s, 86_400),
             ("challenge_s", 1, 86_400),
+            ("enrolment_s", 1, 86_400),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:

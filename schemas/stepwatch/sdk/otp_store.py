@@ -1,6 +1,6 @@
 """Where an application keeps its TOTP credentials: what the verifier asks of a store, and two stores that ship.
 
-A store of your own is five statements of SQL. What it must keep: `swap` is one atomic compare-and-set for everyone who
+A store of your own is six statements of SQL. What it must keep: `swap` is one atomic compare-and-set for everyone who
 shares the store, threads and processes (`UPDATE ... WHERE tenant = ? AND id = ? AND version = ?`). On it alone hangs
 that a code is accepted once (NIST SP 800-63B-4 section 3.1.4.2, RFC 6238 section 5.2).
 """
@@ -75,11 +75,18 @@ class OtpStore(Protocol):
             False where it was not: somebody else was faster.
         """
 
+    def remove(self, credential: OtpCredential) -> bool:
+        """Forget a credential, atomically, only if the stored version is still this one's.
+
+        Returns:
+            False where it was not.
+        """
+
     def of_subject(self, tenant: str, subject: str) -> list[OtpCredential]:
         """All credentials of a subject in any state, oldest first."""
 
     def all(self) -> Iterator[OtpCredential]:
-        """Every credential, for `OtpVerifier.reseal`."""
+        """Every credential, for `OtpVerifier.reseal` and `OtpVerifier.purge`."""
 
 
 class MemoryOtpStore:
@@ -108,6 +115,15 @@ class MemoryOtpStore:
             if kept is None or kept.version != old.version:
                 return False
             self._kept[old.tenant, old.id] = new
+            return True
+
+    def remove(self, credential: OtpCredential) -> bool:
+        """As `OtpStore.remove`."""
+        with self._lock:
+            kept = self._kept.get((credential.tenant, credential.id))
+            if kept is None or kept.version != credential.version:
+                return False
+            del self._kept[credential.tenant, credential.id]
             return True
 
     def of_subject(self, tenant: str, subject: str) -> list[OtpCredential]:
@@ -181,6 +197,15 @@ class SqliteOtpStore:
             done = database.execute(
                 f"UPDATE otp_credentials SET {changes} WHERE tenant = ? AND id = ? AND version = ?",
                 (*astuple(new), old.tenant, old.id, old.version),
+            )
+            return done.rowcount == 1
+
+    def remove(self, credential: OtpCredential) -> bool:
+        """As `OtpStore.remove`."""
+        with self._open() as database:
+            done = database.execute(
+                "DELETE FROM otp_credentials WHERE tenant = ? AND id = ? AND version = ?",
+                (credential.tenant, credential.id, credential.version),
             )
             return done.rowcount == 1
 

@@ -50,29 +50,44 @@ class OnlyOthers(logging.Filter):
     """Keeps the Kafka client's lines about our connections out of the application's log.
 
     While a broker is away the client writes several a second; we say the same once in a while (`telling.py`). What
-    other threads, the application's own clients, have to say passes.
+    other threads, the application's own clients, have to say passes. Why a broker did not let us in (a password, a
+    certificate) the client says in these lines alone, so the last cause is kept for `take_cause`.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is not of one of our threads."""
-        return record.thread not in _ours
+        if record.thread not in _ours:
+            return True
+        for said in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(said, Exception):
+                _ours[record.thread] = said
+        return False
 
 
-_ours: set[int | None] = set()
+_ours: dict[int | None, Exception | None] = {}
 _filter = OnlyOthers()
 
 
 def keep_quiet() -> None:
     """Mark this thread as ours."""
-    _ours.add(threading.get_ident())
+    _ours[threading.get_ident()] = None
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "aiokafka":
             logging.getLogger(name).addFilter(_filter)
 
 
+def take_cause() -> Exception | None:
+    """The last exception that the client only wrote about in this thread; it is said once."""
+    thread = threading.get_ident()
+    cause = _ours.get(thread)
+    if cause is not None:
+        _ours[thread] = None
+    return cause
+
+
 def done() -> None:
     """This thread ends: another may get its number."""
-    _ours.discard(threading.get_ident())
+    _ours.pop(threading.get_ident(), None)
 
 
 if hasattr(os, "register_at_fork"):

@@ -26,17 +26,23 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What became of the events reported in this process: `reported = sent + waiting + all dropped`.
+    """What became of the events reported in this process.
+
+    `reported + recovered = sent + waiting + spooled + all dropped`.
 
     Attributes:
         reported: accepted by `report`; heartbeats are none.
         sent: acknowledged.
         waiting, waiting_bytes: held in memory, not yet acknowledged.
-        dropped: by reason: `backlog_full` (a bound was reached), `refused` (the broker will not take it: too
-            large, or nobody here may write to its topic, and that for a minute), `unsent`
-            (still waiting when the reporter was closed), `closed` (reported after that).
+        spooled: held on disk, not yet acknowledged.
+        recovered: found on disk, left there by an earlier process.
+        dropped: by reason: `backlog_full` (a bound was reached), `refused` (the broker or the server will not take it:
+            too large, not as it should be, or nobody here may send it, and that for a minute), `unsent`
+            (still waiting when the reporter was closed), `closed` (reported after that), `torn` (on disk, and damaged
+            there; the end of a file counts as one).
         heartbeats: sent, each counted once.
         away: why nothing can be sent at the moment, in words; "" where it can.
+        refusal: which event was refused last and why, in words; "" where none was, or nobody said.
     """
 
     reported: int = 0
@@ -45,4 +51,7 @@ class Stats:
     waiting_bytes: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     heartbeats: int = 0
+    spooled: int = 0
+    recovered: int = 0
     away: str = ""
+    refusal: str = ""

@@ -6,25 +6,47 @@ import asyncio
 import logging
 import threading
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from stepwatch.sdk.backlog import Backlog
 from stepwatch.sdk.checking import check_event
 from stepwatch.sdk.events import Source
 from stepwatch.sdk.quiet import OwnLoop, done, keep_quiet
 from stepwatch.sdk.saying import say, say_error
-from stepwatch.sdk.sending import Sender
 from stepwatch.sdk.telling import Teller
 
 _TELL_S: Final = 1.0
 _JOIN_S: Final = 5.0
 
 
+class Sends(Protocol):
+    """What the thread runs.
+
+    Attributes:
+        more: set where there is something in the backlog.
+    """
+
+    more: asyncio.Event
+
+    def prepare(self) -> None:
+        """Start what it needs beside this thread.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
+
+    async def run(self) -> None:
+        """Empty the backlog until cancelled."""
+
+    def discard(self) -> None:
+        """It was prepared, and will never run."""
+
+
 class SenderThread:
     """A daemon thread that empties a backlog, tells what was dropped, and sends heartbeats."""
 
     def __init__(
-        self, sender: Sender, backlog: Backlog, teller: Teller, heartbeat: Source | None, heartbeat_every_s: float
+        self, sender: Sends, backlog: Backlog, teller: Teller, heartbeat: Source | None, heartbeat_every_s: float
     ) -> None:
         self._sender = sender
         self._backlog = backlog
@@ -44,9 +66,11 @@ class SenderThread:
             RuntimeError: no thread can be started, now or any more. This object is then of no use.
         """
         try:
+            self._sender.prepare()
             self._thread.start()
         except RuntimeError:
             self._loop.close()
+            self._sender.discard()
             raise
 
     def wake(self) -> None:

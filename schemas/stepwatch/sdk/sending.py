@@ -15,7 +15,12 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.keys import partition_of
@@ -23,6 +28,7 @@ from stepwatch.schemas.topics import Topics
 from stepwatch.sdk.backlog import Backlog
 from stepwatch.sdk.checking import Checked
 from stepwatch.sdk.denials import Denials
+from stepwatch.sdk.quiet import take_cause
 
 CHUNK_EVENTS: Final = 1000
 CHUNK_BYTES: Final = 512 * 1024
@@ -67,6 +73,11 @@ class Sender:
         self._denials = Denials()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.more = asyncio.Event()
+
+    def prepare(self) -> None:
+        """Nothing is needed beside its loop."""
+
+    discard = prepare
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -182,6 +193,7 @@ class Sender:
                 max_batch_size=_BATCH_BYTES,
                 **{"request_timeout_ms": _REQUEST_MS, **self._options},
             )
+            take_cause()
             try:
                 await producer.start()
             except BaseException:
@@ -215,6 +227,9 @@ class Sender:
             return f"{self._at} has no topics {self._topics.actions} and {self._topics.authentications}"
         if isinstance(error, TopicAuthorizationFailedError):
             return f"{self._at} denies us {' and '.join(self._denials.topics)}: the producer needs Write on both topics"
+        if isinstance(error, KafkaConnectionError):
+            # It says that there is no connection, and not why.
+            error = take_cause() or error
         return f"{self._at}: {str(error) or type(error).__name__}"
 
 

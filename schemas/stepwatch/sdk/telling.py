@@ -1,4 +1,4 @@
-"""What was dropped, and that Kafka is away, told to people: never silence, and never a flood."""
+"""What was dropped, and that the other side is away, told to people: never silence, and never a flood."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ class Teller:
     Safe for threads, and for an `on_drop` that reports: what is told is remembered before it is told.
     """
 
-    def __init__(self, every_s: float, on_drop: OnDrop | None) -> None:
+    def __init__(self, every_s: float, on_drop: OnDrop | None, who: str = "Kafka") -> None:
+        """Nothing was said yet.
+
+        Args:
+            every_s: one line of the log in so long at most, s.
+            on_drop: called at most once a second for each reason.
+            who: the other side, as the line names it.
+        """
+        self._who = who
         self._every_s = every_s
         self._on_drop = on_drop
         # Reentrant: a signal handler may report in the middle of it.
@@ -68,7 +76,7 @@ class Teller:
         self._said_at = now_s
         self._said |= dropped
         self._was_away = bool(stats.away)
-        return (logging.ERROR if new else logging.WARNING if stats.away else logging.INFO, _words(new, stats))
+        return (logging.ERROR if new else logging.WARNING if stats.away else logging.INFO, self._words(new, stats))
 
     def _call(self, reason: str, count: int) -> None:
         if self._on_drop is None:
@@ -78,9 +86,12 @@ class Teller:
         except Exception:
             say_error("on_drop raised")
 
-
-def _words(new: Counter[str], stats: Stats) -> str:
-    lost = ", ".join(f"{count} {reason}" for reason, count in sorted(new.items()))
-    parts = [f"events are lost: {lost}" if new else "", f"Kafka is away: {stats.away}" if stats.away else ""]
-    said = "; ".join(part for part in parts if part) or "Kafka is back"
-    return f"{said} ({stats.waiting} events wait, {stats.waiting_bytes // 1024} KiB)"
+    def _words(self, new: Counter[str], stats: Stats) -> str:
+        lost = ", ".join(f"{count} {reason}" for reason, count in sorted(new.items()))
+        if "refused" in new and stats.refusal:
+            lost = f"{lost} ({stats.refusal})"
+        away = f"{self._who} is away: {stats.away}" if stats.away else ""
+        parts = [f"events are lost: {lost}" if new else "", away]
+        said = "; ".join(part for part in parts if part) or f"{self._who} is back"
+        disk = f"; {stats.spooled} lie on disk" if stats.spooled else ""
+        return f"{said} ({stats.waiting} events wait, {stats.waiting_bytes // 1024} KiB{disk})"

@@ -1,0 +1,1 @@
+"""HTTP in, assurance out (contract section 9)."""
