@@ -23,6 +23,9 @@ transaction otp_step reason failure approver approver_verification decision_resu
 kafka_partition kafka_offset event_data schema"""
 DEAD_LETTERS = """tenant subject error field kafka_topic kafka_partition kafka_offset time key value encoding
 dead_letter_partition dead_letter_offset"""
+RESPONSES = """tenant alert_id subject response_id seen_version decision by at note arrival kafka_partition
+kafka_offset"""
+HISTORY = "tenant alert_id subject at what version result by note count"
 STATED = {
     "audit": AUDIT,
     "audit_current": AUDIT,
@@ -31,6 +34,9 @@ STATED = {
     "authentications": AUTHENTICATIONS,
     "authentications_current": AUTHENTICATIONS,
     "dead_letters": DEAD_LETTERS,
+    "responses": RESPONSES,
+    "responses_current": RESPONSES,
+    "alert_history": HISTORY,
 }
 """A name here stays here: a column that came later is added to its list."""
 

@@ -12,15 +12,14 @@ import typer
 
 from stepwatch.cli import screen
 from stepwatch.cli.clickhouse import known_refusal
-from stepwatch.cli.errors import Misused
+from stepwatch.cli.errors import Misused, NoTables
+from stepwatch.store.cells import is_number, is_time
 
 if TYPE_CHECKING:
     from stepwatch.agents.settings import Settings
 
 _CONTROLS = bytes(byte if byte in b"\n\t" or 31 < byte != 127 else ord("?") for byte in range(256))
 _FORMATTED = re.compile(r"\bFORMAT\s+\w+\s*$", re.I)
-_NUMBER = re.compile(r"(Nullable\()?(U?Int|Float|Decimal)")
-_TIME = re.compile(r"(Nullable\()?Date")
 _TABLE = "JSONCompactStringsEachRowWithNamesAndTypes"
 _READONLY = {"readonly": 2}
 _WELL_S = 10
@@ -51,7 +50,7 @@ def sql(
     settings = connect(data, as_reader=True)
     quiet_logs(settings)
     if run is not None:
-        settings = _of_run(settings, run)
+        settings = of_run(settings, run)
     text = _trimmed(sys.stdin.read() if query == "-" else query)
     if _FORMATTED.search(text):
         answer = ask(settings, text, None, patience_s)
@@ -64,7 +63,9 @@ def sql(
     sys.stdout.flush()
 
 
-def ask(settings: Settings, query: str, fmt: str | None, patience_s: int = _QUERY_S) -> bytes:
+def ask(
+    settings: Settings, query: str, fmt: str | None, patience_s: int = _QUERY_S, values: dict[str, Any] | None = None
+) -> bytes:
     """The answer to a query.
 
     Args:
@@ -72,9 +73,11 @@ def ask(settings: Settings, query: str, fmt: str | None, patience_s: int = _QUER
         query: as typed.
         fmt: the format, of ClickHouse's, of the answer; None: the one that the query names.
         patience_s: how long the answer may take, s.
+        values: of the query's parameters, by name; sent beside it.
 
     Raises:
         ServerAway: ClickHouse does not answer, or not in time.
+        NoTables: it has no such table or database.
         Misused: it refuses the query or us.
     """
     from stepwatch.store.client import BadUrl, open_client, trouble_of, wait_at_most
@@ -87,12 +90,12 @@ def ask(settings: Settings, query: str, fmt: str | None, patience_s: int = _QUER
             # Beside the query, not in it: refusals repeat the query, and it is to be the one that was typed.
             beside: dict[str, Any] = {"default_format": fmt} if fmt else {}
             try:
-                return bytes(client.raw_query(query, settings={**_READONLY, **beside}))
+                return bytes(client.raw_query(query, values, settings={**_READONLY, **beside}))
             except Exception as error:
                 # A user of `readonly = 1` may set nothing, not even this, and needs it not.
                 if "readonly" not in str(error).lower():
                     raise
-                return bytes(client.raw_query(query, settings=beside))
+                return bytes(client.raw_query(query, values, settings=beside))
         finally:
             client.close()
     except (BadUrl, TlsRefused) as error:
@@ -100,10 +103,15 @@ def ask(settings: Settings, query: str, fmt: str | None, patience_s: int = _QUER
     except Exception as error:
         if trouble_of(error) is None:
             raise
-        raise _refusal(settings, error) from error
+        raise refusal(settings, error) from error
 
 
-def _of_run(settings: Settings, run: str) -> Settings:
+def of_run(settings: Settings, run: str) -> Settings:
+    """The same settings, with the database of a run.
+
+    Raises:
+        Misused: it is no name for a run.
+    """
     from stepwatch.store.runs import RunRefused, database_of
 
     try:
@@ -113,22 +121,24 @@ def _of_run(settings: Settings, run: str) -> Settings:
     return settings.model_copy(update={"clickhouse_database": database})
 
 
-def _refusal(settings: Settings, error: Exception) -> Exception:
+def refusal(settings: Settings, error: Exception) -> Exception:
+    """The error of a command that only reads, for an exception of the client."""
     from stepwatch.store.client import name_of, words_of
 
     silent = "it hangs, or the query takes longer; ask for fewer rows, or wait longer with --timeout SECONDS"
     if (known := known_refusal(settings, error, silent)) is not None:
         return known
     name, words = name_of(error), words_of(error)
-    hint = ""
+    refused = f"ClickHouse refuses the query of user {settings.clickhouse_user}: {words}"
     if name in ("UNKNOWN_TABLE", "UNKNOWN_DATABASE"):
-        hint = (
-            " The role `store` makes the tables when it first starts; `show tables` lists them, "
+        return NoTables(
+            f"{refused} The role `store` makes the tables when it first starts; `show tables` lists them, "
             "and `stepwatch runs list` the runs"
         )
-    elif name in ("ACCESS_DENIED", "READONLY"):
+    hint = ""
+    if name in ("ACCESS_DENIED", "READONLY"):
         hint = " This command only reads"
-    return Misused(f"ClickHouse refuses the query of user {settings.clickhouse_user}: {words}{hint}")
+    return Misused(f"{refused}{hint}")
 
 
 def _trimmed(query: str) -> str:
@@ -146,8 +156,8 @@ def _print_table(answer: bytes) -> None:
         screen.say("no answer: this statement returns no rows")
         return
     names, types, *rows = [json.loads(line) for line in lines]
-    right = {index for index, kind in enumerate(types) if _NUMBER.match(kind)}
-    whole = right | {index for index, kind in enumerate(types) if _TIME.match(kind)}
+    right = {index for index, kind in enumerate(types) if is_number(kind)}
+    whole = right | {index for index, kind in enumerate(types) if is_time(kind)}
     if rows:
         print(screen.table([*map(screen.shown, names)], [[*map(_cell, row)] for row in rows], right, whole))
     screen.say(screen.counted(len(rows), "row"))

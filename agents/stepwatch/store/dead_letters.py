@@ -87,7 +87,7 @@ def _build_row(record: Record, *, subject_known: bool = True, **columns: str | i
         texts, encoding = (key.decode(), value.decode()), "utf-8"
     except UnicodeDecodeError:
         texts, encoding = (base64.b64encode(key).decode(), base64.b64encode(value).decode()), "base64"
-    tenant, subject = _subject_of(key)
+    tenant, subject = subject_of(key)
     row = {
         "tenant": tenant,
         "subject": subject if subject_known else "",
@@ -99,7 +99,7 @@ def _build_row(record: Record, *, subject_known: bool = True, **columns: str | i
     return json.dumps(row, ensure_ascii=False).encode()
 
 
-def _subject_of(key: bytes) -> tuple[str, str]:
+def subject_of(key: bytes) -> tuple[str, str]:
     """Tenant and subject of a key `tenant/subject`; two empty ones where it is none."""
     try:
         found = _KEY.fullmatch(key.decode())

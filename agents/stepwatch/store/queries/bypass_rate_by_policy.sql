@@ -1,13 +1,34 @@
--- Of the actions that a policy asked a proof for and that took effect, how many had one?
+-- Were all high-risk actions verified, policy by policy?
+--
+-- Part: verified
+-- Purpose: the share of actions that needed a proof and had one.
+-- Parameters (name | type | default | meaning):
+--   tenant | String | '' | whose; '' for every tenant
+--   since | DateTime64(6, 'UTC') | 30d before until | actions at this time or later
+--   until | DateTime64(6, 'UTC') | now | and before this time
+-- Columns (name | meaning):
+--   policy | id of the policy
+--   actions | actions that took effect (outcome success or unknown) and needed a proof
+--   verified | those that a proof covers
+--   unverified | those that none covers
+--   blind | those about which nobody can tell: a source was silent, or the action came too late
+--   blind_minutes | minutes (UTC) that hold a blind one
+--   exempted | actions that took effect and that an exemption let pass; not among actions
+--   verified_percent | verified of actions; NULL where there are none
+-- Read it so: the worst first. unverified ones are by name in bypasses_newest_first; blind ones are not proved
+--     either: they count against the percentage.
 SELECT
   policy,
-  count() AS actions,
+  countIf(verdict IN ('verified', 'unverified', 'blind')) AS actions,
   countIf(verdict = 'verified') AS verified,
   countIf(verdict = 'unverified') AS unverified,
   countIf(verdict = 'blind') AS blind,
-  round(100 * verified / actions, 3) AS verified_percent
+  uniqExactIf(toStartOfMinute(time), verdict = 'blind') AS blind_minutes,
+  countIf(verdict = 'exempt') AS exempted,
+  if(actions = 0, NULL, round(100 * verified / actions, 1)) AS verified_percent
 FROM audit_current
-WHERE tenant = {tenant:String} AND time >= {from:DateTime64(6, 'UTC')} AND time < {to:DateTime64(6, 'UTC')}
-  AND outcome IN ('success', 'unknown') AND verdict IN ('verified', 'unverified', 'blind')
+WHERE ({tenant:String} = '' OR tenant = {tenant:String})
+  AND time >= {since:DateTime64(6, 'UTC')} AND time < {until:DateTime64(6, 'UTC')}
+  AND policy != '' AND outcome IN ('success', 'unknown')
 GROUP BY policy
 ORDER BY verified_percent, policy

@@ -1,7 +1,28 @@
 -- What happened around one person, in order?
-SELECT time, kind, what, result, session, source, id, detail
+--
+-- Part: investigate
+-- Purpose: actions with their verdicts, authentications and alerts in one list.
+-- Parameters (name | type | default | meaning):
+--   tenant | String | default | whose
+--   subject | String | required | canonical id of the person or service
+--   since | DateTime64(6, 'UTC') | 30d before until | what happened at this time or later
+--   until | DateTime64(6, 'UTC') | now | and before this time
+--   rows | UInt32 | 5000 | at most so many, from the beginning on
+-- Columns (name | meaning):
+--   time | when it happened; of an alert: when it changed
+--   kind | action, authentication or alert
+--   what | name of the action, type of the event, or kind of the alert
+--   result | verdict and reason, methods or failure, or severity and state
+--   session | in which it happened
+--   source | who reported it
+--   id | its id there
+--   detail | what came nearest to a proof, the credential, or the alert's title
+-- Read it so: read downwards. An action's line comes at its own time, and its verdict is the one in force now.
+SELECT
+  time, kind, what, result, session, source, id,
+  if(kind = 'action', JSONExtractString(detail, 'sentence'), detail) AS detail
 FROM subject_timeline
 WHERE tenant = {tenant:String} AND subject = {subject:String}
-  AND time >= {from:DateTime64(6, 'UTC')} AND time < {to:DateTime64(6, 'UTC')}
+  AND time >= {since:DateTime64(6, 'UTC')} AND time < {until:DateTime64(6, 'UTC')}
 ORDER BY time, kind, source, id
-LIMIT 5000
+LIMIT {rows:UInt32}
