@@ -5,8 +5,8 @@
 #
 #   deploy/kafka-acls.sh correlate=User:stepwatch-correlate store=User:stepwatch-store producer=User:payments
 #
-# Roles: producer sender correlate store notify operator publisher repairer auditor doctor. deploy/README.md says what
-# each is for; one principal may have several.
+# Roles: producer sender correlate store notify operator publisher repairer responder auditor doctor. deploy/README.md
+# says what each is for; one principal may have several.
 # Environment:
 #   BOOTSTRAP       a broker, host:port
 #   COMMAND_CONFIG  file of client settings by which an administrator gets in; none: without
@@ -39,7 +39,7 @@ look() { grant Describe,DescribeConfigs prefixed topic:; }
 
 read_all() {
   grant Read literal topic:actions topic:authentications topic:responses topic:audit topic:evidence topic:alerts \
-    topic:policies topic:dead-letters
+    topic:policies topic:dead-letters topic:notifications
 }
 
 role() {
@@ -63,10 +63,11 @@ role() {
       ;;
     store)
       look
-      grant Read literal topic:audit topic:evidence topic:alerts topic:dead-letters group:store
+      grant Read literal topic:audit topic:evidence topic:alerts topic:responses topic:dead-letters group:store
       ;;
     notify)
       look
+      grant Read,Write literal topic:notifications
       grant Read literal topic:alerts topic:dead-letters group:notify
       ;;
     operator) # `stepwatch topics create`, `stepwatch policy apply`
@@ -81,6 +82,14 @@ role() {
       look
       grant Read,Write literal topic:actions topic:authentications topic:responses
       grant Read literal topic:dead-letters topic:policies
+      ;;
+    responder) # `stepwatch alerts` and `stepwatch notify`, by whoever is on call: what there is, and what a person
+      # decides about it
+      look
+      grant Read,Write literal topic:notifications
+      grant Read literal topic:alerts topic:responses
+      grant Write literal topic:responses
+      grant Describe literal group:correlate
       ;;
     auditor) # reads everything but the workers' own state, and may judge it anew
       look

@@ -14,6 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from stepwatch.agents.checkup import LOOK_S
 from stepwatch.agents.clients import close_client, open_producer
 from stepwatch.agents.settings import Settings
+from stepwatch.agents.surroundings import ROLES
+from stepwatch.embedded.ports import any_free
 from tests.cli.console import NOBODY, Finished, on_terminal, run
 from tests.live.harness import produce
 from tests.live.road import Role, Town, new_road, now_us, play, until_judged
@@ -35,6 +37,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "STEPWATCH_CLICKHOUSE_URL": settings.clickhouse_url,
         "STEPWATCH_CLICKHOUSE_USER": settings.clickhouse_user,
         "STEPWATCH_CLICKHOUSE_DATABASE": settings.clickhouse_database,
+        **{f"STEPWATCH_{role.upper()}_WEB_PORT": str(settings.web_port(role) or 0) for role in ROLES},
         **({"STEPWATCH_CLICKHOUSE_PASSWORD": password} if password else {}),
     }
 
@@ -53,11 +56,35 @@ def wrong(said: Finished) -> set[str]:
     return {row["check"] for row in said.rows if not row["ok"]}
 
 
-@pytest.mark.parametrize("words", [(), ("--account",)])
-def test_a_kafka_that_is_away_is_a_sentence_with_exit_status_three(words: tuple[str, ...], tmp_path: Path) -> None:
-    said = run(tmp_path, "doctor", *words, "--bootstrap", NOBODY, STEPWATCH_START_TIMEOUT_MS="0")
+def test_the_account_of_a_kafka_that_is_away_is_a_sentence_with_exit_status_three(tmp_path: Path) -> None:
+    said = run(tmp_path, "doctor", "--account", "--bootstrap", NOBODY, STEPWATCH_START_TIMEOUT_MS="0")
     assert said.status == 3
     assert said.err.startswith(f"no answer from Kafka at {NOBODY}")
+
+
+def test_where_kafka_is_away_all_else_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hunter2")
+    secret.chmod(0o644)
+    ports = {f"STEPWATCH_{role.upper()}_WEB_PORT": "1" for role in ROLES}
+    said = run(
+        tmp_path,
+        *("doctor", "--json", "--bootstrap", NOBODY),
+        STEPWATCH_START_TIMEOUT_MS="0",
+        STEPWATCH_CLICKHOUSE_URL=f"http://{NOBODY}",
+        STEPWATCH_KAFKA_SASL_PASSWORD_FILE=str(secret),
+        STEPWATCH_DEADMAN_URL_FILE=str(tmp_path / "none"),
+        STEPWATCH_NOTIFY_ROUTES=str(tmp_path / "none.yaml"),
+        **ports,
+    )
+    assert said.status == 3
+    pages = [f"{role} page" for role in ROLES]
+    names = ["Kafka", "ClickHouse", *pages, "disk", "secrets", "secrets", "routes", "dead-man"]
+    assert [row["check"] for row in said.rows] == names
+    assert wrong(said) == {"Kafka", "ClickHouse", "secrets", "routes", "dead-man"}
+    assert said.rows[0]["words"].startswith(f"no answer from Kafka at {NOBODY}")
+    assert said.rows[0]["do"].startswith("start it, or set STEPWATCH_KAFKA_BOOTSTRAP")
+    assert "hunter2" not in said.out + said.err
 
 
 @pytest.mark.live
@@ -70,10 +97,11 @@ def test_a_system_that_is_well_has_only_good_lines(kafka: str, clickhouse: Click
             clickhouse_user=clickhouse.user,
             clickhouse_password=clickhouse.password,
             clickhouse_database=clickhouse.database,
+            correlate_web_port=any_free(),
             store_web_port=0,
             notify_web_port=0,
         )
-        roles = [Role(settings, tmp_path / role, role) for role in ("correlate", "store", "notify")]
+        roles = [Role(settings, tmp_path / role, role) for role in ROLES]
         await play(settings, Town(1, now_us()), 300)
         await until_judged(settings)
         return settings, roles
@@ -81,7 +109,8 @@ def test_a_system_that_is_well_has_only_good_lines(kafka: str, clickhouse: Click
     settings, roles = asyncio.run(begin())
     said = until_well(lambda: doctor(settings, tmp_path, "--json"))
     assert [row for row in said.rows if not row["ok"]] == []
-    names = ["Kafka", "topics", "policies", "correlate", "store", "notify", "transactions", "bugs", "ClickHouse"]
+    names = ["Kafka", "topics", "policies", *ROLES, "transactions", "clock", "bugs", "ClickHouse"]
+    names += ["correlate page", "disk", "secrets", "routes", "dead-man"]
     assert [row["check"] for row in said.rows] == names
     # On a terminal: a line for each, and nothing that the terminal is too narrow for.
     lines = on_terminal(tmp_path, "doctor", **environment(settings)).splitlines()

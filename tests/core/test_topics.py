@@ -38,6 +38,7 @@ def test_the_names_of_all_topics_begin_with_the_prefix_that_is_set() -> None:
         "acme.prod.audit",
         "acme.prod.evidence",
         "acme.prod.alerts",
+        "acme.prod.notifications",
         "acme.prod.policies",
         "acme.prod.state",
         "acme.prod.dead-letters",
@@ -67,7 +68,7 @@ def test_policies_are_kept_for_ever() -> None:
 
 def test_alerts_and_state_are_compacted_and_alerts_not_before_seven_days() -> None:
     compacted = {name for name, config in configs().items() if config.get("cleanup.policy") == "compact"}
-    assert compacted == {TOPICS.alerts, TOPICS.state}
+    assert compacted == {TOPICS.alerts, TOPICS.state, TOPICS.notifications}
     assert configs()[TOPICS.alerts]["min.compaction.lag.ms"] == str(7 * DAY_MS)
 
 

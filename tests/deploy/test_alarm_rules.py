@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
+import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,9 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from stepwatch.agents import metrics
+from stepwatch import agents, notifiers
 from stepwatch.agents.dead_letters import BUG
+from tests.cli.console import ROOT
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "prometheus"
 SCRAPED_WITH = {"job", "instance", "le"}
@@ -68,6 +73,45 @@ def test_a_counter_that_was_not_there_before_counts_whole() -> None:
         assert f"or increase({series[0]}[15m])" in expr
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_an_alarm_leads_to_its_line_on_the_page_of_the_on_call(rule: dict[str, Any]) -> None:
+    page, _, anchor = rule["annotations"]["runbook"].partition("#")
+    lines = [
+        line for line in (ROOT / page).read_text(encoding="utf-8").splitlines() if f'<a id="{anchor}"></a>' in line
+    ]
+    assert anchor == rule["alert"].lower()
+    assert len(lines) == 1
+    assert f"`{rule['alert']}`" in lines[0]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_expression_of_an_alarm_closes_what_it_opens_and_compares(rule: dict[str, Any]) -> None:
+    without_texts = re.sub(r'"[^"]*"', "", rule["expr"])
+    opened: list[str] = []
+    for sign in re.findall(r"[()\[\]{}]", without_texts):
+        if sign in "([{":
+            opened.append({"(": ")", "[": "]", "{": "}"}[sign])
+        else:
+            assert opened.pop() == sign
+    assert opened == []
+    assert re.search(r"[<>]|==", without_texts)
+
+
+def test_every_alarm_has_a_case_in_which_it_rings_alone() -> None:
+    cases = yaml.safe_load((FOLDER / "stepwatch.tests.yml").read_text(encoding="utf-8"))["tests"]
+    rung = {sample["labels"] for case in cases for sample in case["promql_expr_test"][0]["exp_samples"]}
+    assert rung == {f'{{alertname="{rule.id}"}}' for rule in RULES}
+
+
+@pytest.mark.parametrize("words", [("check", "rules", "stepwatch.rules.yml"), ("test", "rules", "stepwatch.tests.yml")])
+def test_prometheus_itself_takes_the_rules_and_rings_as_the_cases_say(words: tuple[str, ...]) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool on PATH: it comes with Prometheus (on Debian: apt-get install prometheus)")
+    done = subprocess.run([promtool, *words], cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_no_two_alarms_share_a_name() -> None:
     names = [rule.id for rule in RULES]
     assert sorted(set(names)) == sorted(names)
@@ -86,9 +130,9 @@ def test_the_scrape_targets_are_services_and_ports_of_the_compose_file() -> None
 @cache
 def _served() -> dict[str, set[str]]:
     """Every name of a series of ours, with its labels."""
-    served: dict[str, set[str]] = {}
-    for metric in vars(metrics).values():
-        labels = set(getattr(metric, "_labelnames", ()))
-        for name in REGISTRY._get_names(metric) if hasattr(metric, "_labelnames") else ():
-            served[name] = labels
-    return served
+    for room in (agents, notifiers):
+        for module in pkgutil.iter_modules(room.__path__):
+            importlib.import_module(f"{room.__name__}.{module.name}")
+    return {
+        name: set(getattr(metric, "_labelnames", ())) for name, metric in list(REGISTRY._names_to_collectors.items())
+    }

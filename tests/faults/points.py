@@ -37,7 +37,7 @@ class Countdown:
             os.kill(os.getpid(), self.number)
 
 
-def _before(owner: Any, name: str, hit: Hit) -> None:
+def before_call(owner: Any, name: str, hit: Hit) -> None:
     """Hit whenever `owner.name` is called, before it does anything."""
     plain = getattr(owner, name)
 
@@ -49,7 +49,7 @@ def _before(owner: Any, name: str, hit: Hit) -> None:
     setattr(owner, name, wrapped)
 
 
-def _after(owner: Any, name: str, hit: Hit) -> None:
+def after_call(owner: Any, name: str, hit: Hit) -> None:
     """Hit whenever the coroutine `owner.name` has returned."""
     plain: Callable[..., Awaitable[Any]] = getattr(owner, name)
 
@@ -69,7 +69,7 @@ def _in_transaction(name: str, hit: Hit) -> None:
     @functools.wraps(plain)
     async def commit(self: Transaction, effects: Any) -> None:
         assert self.producer is not None
-        _before(self.producer, name, hit)
+        before_call(self.producer, name, hit)
         try:
             await plain(self, effects)
         finally:
@@ -86,7 +86,7 @@ def _in_sweep(hit: Hit) -> None:
     @functools.wraps(plain)
     async def abort(self: Transaction) -> None:
         assert self.producer is not None
-        _before(self.producer, "abort_transaction", hit)
+        before_call(self.producer, "abort_transaction", hit)
         try:
             await plain(self)
         finally:
@@ -102,7 +102,7 @@ def _restoring(hit: Hit) -> None:
 
     @functools.wraps(plain)
     async def read_state(reader: Any, state: Any) -> Any:
-        _after(reader, "getmany", hit)
+        after_call(reader, "getmany", hit)
         try:
             return await plain(reader, state)
         finally:
@@ -116,7 +116,7 @@ def _moving(hit: Hit) -> None:
     plain = inputs.send_moves
 
     async def send_moves(settings: Any, producer: Any, moves: Any) -> None:
-        _before(producer, "send", hit)
+        before_call(producer, "send", hit)
         try:
             await plain(settings, producer, moves)
         finally:
@@ -126,15 +126,15 @@ def _moving(hit: Hit) -> None:
 
 
 POINTS: dict[str, Callable[[Hit], None]] = {
-    "after_fetch": lambda hit: _before(PartitionTask, "hand", hit),
+    "after_fetch": lambda hit: before_call(PartitionTask, "hand", hit),
     "before_begin": lambda hit: _in_transaction("begin_transaction", hit),
     "before_commit": lambda hit: _in_transaction("commit_transaction", hit),
-    "after_commit": lambda hit: _after(Transaction, "commit", hit),
+    "after_commit": lambda hit: after_call(Transaction, "commit", hit),
     "in_sweep": _in_sweep,
-    "after_sweep": lambda hit: _after(takeover, "_sweep", hit),
+    "after_sweep": lambda hit: after_call(takeover, "_sweep", hit),
     "restoring": _restoring,
     "moving": _moving,
-    "moved": lambda hit: _after(inputs, "send_moves", hit),
+    "moved": lambda hit: after_call(inputs, "send_moves", hit),
 }
 """Name -> makes the product call `hit` there. `before_commit`: everything is produced, nothing committed; `moved`: the
 records lie where they belong, and the batch that moved them is not committed."""

@@ -172,3 +172,21 @@ def test_two_pulses_never_share_an_id() -> None:
     pulse, _ = pulse_of(Waiting(due_us=LOG_US))
     ids = {json.loads(pulse.value())["id"] for _ in range(100)}
     assert len(ids) == 100
+
+
+def test_a_decision_is_overdue_from_its_moment_on_until_a_record_says_so() -> None:
+    waits = Waiting(due_us=LOG_US + 2_000_000)
+    pulse, clock = pulse_of(waits)
+    clock.now_s += 2
+    assert pulse.overdue_s() == 0
+    clock.now_s += 40
+    assert pulse.overdue_s() == 40
+    waits.due = None
+    assert pulse.overdue_s() == 0
+
+
+def test_while_there_is_more_to_read_no_decision_is_called_overdue() -> None:
+    pulse, clock = pulse_of(Waiting(due_us=LOG_US))
+    pulse.read(TOPICS.actions, at_end=False)
+    clock.now_s += 40
+    assert pulse.overdue_s() == 0

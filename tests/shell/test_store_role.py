@@ -17,6 +17,10 @@ from tests.store.conftest import emptied
 from tests.store.rows import alert, audit, evidence, select
 
 pytestmark = pytest.mark.live
+DECISION = (
+    b'{"id":"rs_1","alert_id":"al_1","seen_version":1,"decision":"note","by":"rosa",'
+    b'"at":"2026-11-24T09:16:00Z","note":"why"}'
+)
 
 
 @pytest.fixture
@@ -74,15 +78,19 @@ def test_rows_of_every_topic_reach_their_tables_and_a_bad_one_the_dead_letters(
             (topics.alerts, 1, b"acme/al_1", alert(2, state="resolved", resolved_by="revision"), []),
             (topics.alerts, 1, b"acme/al_0", None, []),
             (topics.dead_letters, 1, b"acme/bob", b"\xff{", headers),
+            (topics.responses, 1, b"acme/alice", DECISION, []),
+            (topics.responses, 0, b"acme/alice", b"{", []),
         ],
     )
     send(settings, audits(settings, range(90, 99)), commit=False)
     with role("store", settings, tmp_path) as process:
         wait_for(lambda: count(db, settings, "dead_letters_current") == 2, process)
         wait_for(lambda: count(db, settings) == 20, process)
+        wait_for(lambda: count(db, settings, "responses_current") == 1, process)
         assert stop(process) == 0
     assert count(db, settings, "authentications_current") == 1
     assert select(db, "SELECT version, state FROM alerts_current") == [(2, "resolved")]
+    assert select(db, "SELECT alert_id, decision, by, note FROM responses_current") == [("al_1", "note", "rosa", "why")]
     letters = select(db, "SELECT error, subject, kafka_topic, value, encoding FROM dead_letters ORDER BY error")
     assert letters[0] == ("json", "bob", topics.actions, base64.b64encode(b"\xff{").decode(), "base64")
     assert letters[1] == (

@@ -29,16 +29,17 @@ from tests.wire.rights import Right, grant, granted, kafka_acls_tool, recipe, ri
 pytestmark = pytest.mark.live
 INPUTS = {"actions", "authentications", "responses"}
 OUTPUTS = {"audit", "evidence", "alerts", "dead-letters"}
-TOPICS = INPUTS | OUTPUTS | {"policies", "state"}
+TOPICS = INPUTS | OUTPUTS | {"policies", "state", "notifications"}
 READS: dict[str, set[str]] = {
     "producer": set(),
     "sender": {"policies"},
-    "correlate": TOPICS - {"alerts"},
-    "store": OUTPUTS,
-    "notify": {"alerts", "dead-letters"},
+    "correlate": TOPICS - {"alerts", "notifications"},
+    "store": OUTPUTS | {"responses"},
+    "notify": {"alerts", "dead-letters", "notifications"},
     "operator": {"policies"},
     "publisher": {"policies"},
     "repairer": INPUTS | {"policies", "dead-letters"},
+    "responder": {"alerts", "responses", "notifications"},
     "auditor": TOPICS - {"state"},
     "doctor": TOPICS,
 }
@@ -47,10 +48,11 @@ WRITES: dict[str, set[str]] = {
     "sender": {"actions", "authentications"},
     "correlate": INPUTS | OUTPUTS | {"state"},
     "store": set(),
-    "notify": set(),
+    "notify": {"notifications"},
     "operator": {"policies"},
     "publisher": {"policies"},
     "repairer": INPUTS,
+    "responder": {"responses", "notifications"},
     "auditor": set(),
     "doctor": set(),
 }
@@ -156,13 +158,15 @@ def test_the_whole_road_works_with_a_user_for_each_role(estate: Estate, tmp_path
                 role.kill()
 
     asyncio.run(road())
-    listed, replayed, doctor = run_all(
+    listed, replayed, noted, doctor = run_all(
         (estate.settings("repairer"), "dead-letters list --json", {}),
         (estate.settings("repairer"), "dead-letters replay --all", {}),
+        (estate.settings("responder"), "alerts note 0 x", {}),
         (estate.settings("doctor"), "doctor --account", {}),
     )
     assert (listed.status, len(listed.out.splitlines()) > 0) == (0, True), listed
     assert "not granted" not in replayed.err + replayed.out + doctor.err + doctor.out, (replayed, doctor)
+    assert "begin" in noted.err or ": noted, by " in noted.err, noted
 
 
 def _send_file(estate: Estate, tmp: Path, town: Town) -> None:
@@ -281,6 +285,7 @@ MISSING = [
     ("operator", "Write", "topic", "policies", "policy apply {policy}"),
     ("publisher", "Read", "topic", "policies", "policy apply {policy}"),
     ("repairer", "Read", "topic", "dead-letters", "dead-letters list"),
+    ("responder", "Read", "topic", "alerts", "alerts note 0 x"),
 ]
 
 

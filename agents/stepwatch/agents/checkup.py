@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from stepwatch.agents.checks import Check
 from stepwatch.agents.clients import close_client, in_words, open_admin, open_reader
 from stepwatch.agents.dead_letters import DeadLetters, Wanted
+from stepwatch.agents.errors import KafkaAway, RoleError
 from stepwatch.agents.policies import read_sets
 from stepwatch.agents.reading import first_record, noted_offsets
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import check_topics, retention_needed_ms
-from stepwatch.schemas.times import DAY_US
+from stepwatch.schemas.times import DAY_US, SECOND_US
 from stepwatch.store.client import BadUrl, Trouble, name_of, open_client, trouble_of, words_of
 from stepwatch.store.migrate import MigrationRefused, pending_migrations
 from stepwatch.store.tls import TlsRefused
@@ -25,25 +28,9 @@ from stepwatch.streams.sets import PolicySets
 
 LOOK_S = 11.0
 """How long a role's lag, or an open transaction, is looked at: a role notes its place every 5 s, a busy one later."""
+CLOCK_MAX_US = 5 * SECOND_US
 _NAMED_MAX = 5
 _CLICKHOUSE_S = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: what.
-        words: how it is.
-        do: what to do about it; `""`: nothing, it is well.
-        away: a server does not answer.
-    """
-
-    name: str
-    words: str
-    do: str = ""
-    away: bool = False
 
 
 @dataclass(slots=True)
@@ -52,11 +39,14 @@ class _Look:
 
     Attributes:
         ends: committed end of every partition.
+        asked_us, told_us: this machine's clock before the ends were asked for, and after.
         open: end of what is written but not committed, where that is more.
         at: role -> partition -> offset that its group has noted.
     """
 
     ends: dict[Any, int] = field(default_factory=dict)
+    asked_us: int = 0
+    told_us: int = 0
     open: dict[Any, int] = field(default_factory=dict)
     at: dict[str, dict[Any, int]] = field(default_factory=dict)
 
@@ -70,9 +60,13 @@ async def check_up(settings: Settings, now_us: int, tell_waiting: Callable[[], N
         tell_waiting: called before the look that takes seconds.
 
     Raises:
-        KafkaAway, KafkaRefused: Kafka does not answer, or refuses us; nothing else can be checked.
+        RoleError: Kafka stopped answering meanwhile.
     """
-    await close_client(await open_admin(settings))
+    try:
+        await close_client(await open_admin(settings))
+    except RoleError as error:
+        yield trouble_with_kafka(error)
+        return
     yield Check("Kafka", f"answers at {settings.kafka_bootstrap}")
     missing = {problem.topic for problem in await check_topics(settings) if problem.missing}
     sets = None if settings.topics.policies in missing else await read_sets(settings)
@@ -94,6 +88,12 @@ async def check_up(settings: Settings, now_us: int, tell_waiting: Callable[[], N
         raise in_words(settings, error) from error
 
 
+def trouble_with_kafka(error: RoleError) -> Check:
+    """What a failure of Kafka means: its message ends with what to do."""
+    words, _, do = str(error).rpartition(": ")
+    return Check("Kafka", words, do, away=isinstance(error, KafkaAway))
+
+
 def _policies(sets: PolicySets | None) -> list[Check]:
     if sets is None:
         return [Check("policies", "no set is in force: nothing is judged", "apply one: `stepwatch policy apply FILE`")]
@@ -108,7 +108,11 @@ async def _running(settings: Settings) -> AsyncIterator[Check]:
     """What moves: roles that read, transactions that end."""
     topics = settings.topics
     outputs = (topics.audit, topics.evidence, topics.alerts, topics.dead_letters)
-    reads = {"correlate": topics.inputs, "store": outputs, "notify": (topics.alerts, topics.dead_letters)}
+    reads = {
+        "correlate": topics.inputs,
+        "store": (*outputs, topics.responses),
+        "notify": (topics.alerts, topics.dead_letters),
+    }
     names = (*topics.inputs, *outputs, topics.state)
     tps = [TopicPartition(name, number) for name in names for number in range(settings.partitions)]
     committed = await open_reader(settings, tps)
@@ -122,17 +126,20 @@ async def _running(settings: Settings) -> AsyncIterator[Check]:
         for role, its_topics in reads.items():
             its = {tp: begins[tp] for tp in tps if tp.topic in its_topics}
             yield await _lag(role, its, first, last, committed)
+        clock = await _clock(first, last, committed, topics.inputs)
     finally:
         for client in (committed, uncommitted, admin):
             await close_client(client)
     yield _transactions(settings, first, last)
+    yield clock
 
 
 async def _look(
     settings: Settings, admin: Any, committed: Any, uncommitted: Any, tps: list[Any], reads: dict[str, tuple[str, ...]]
 ) -> _Look:
-    look = _Look()
+    look = _Look(asked_us=time.time_ns() // 1000)
     look.ends = await committed.end_offsets(tps)
+    look.told_us = time.time_ns() // 1000
     ends = await uncommitted.end_offsets(tps)
     look.open = {tp: end for tp, end in ends.items() if end > look.ends[tp]}
     for role in reads:
@@ -156,6 +163,39 @@ async def _lag(role: str, begins: dict[Any, int], first: _Look, last: _Look, rea
         return Check(role, words, f"see whether `stepwatch {role}` runs; its /readyz says what it waits for")
     count = sum(behind[tp] for tp in behind if tp not in stood)
     return Check(role, f"reads, {count:,} offsets behind" if count else "has read everything")
+
+
+async def _clock(first: _Look, last: _Look, reader: Any, inputs: tuple[str, ...]) -> Check:
+    """How far this machine's clock is from the broker's, by a record that came between the two looks.
+
+    Of an input: those are free of transactions, so what can be read now was not written long before.
+    """
+    for tp in sorted(tp for tp in last.ends if tp.topic in inputs):
+        if last.ends[tp] > first.ends[tp] and (record := await first_record(reader, tp, first.ends[tp], last.ends[tp])):
+            came_us = record.timestamp * 1000
+            # It came after the first look was asked for, and before the last one was told; a stamp is cut to 1 ms.
+            ahead_us = max(came_us - last.told_us, 0) or min(came_us + 1000 - first.asked_us, 0)
+            return clock_check(ahead_us, last.told_us - first.asked_us)
+    return Check("clock", f"nothing came for {LOOK_S:.0f} s by which to compare this machine's clock with the broker's")
+
+
+def clock_check(ahead_us: int, looked_us: int) -> Check:
+    """What it means that the broker's clock is at least so far ahead of this machine's, or behind where negative.
+
+    Args:
+        ahead_us: how far a record's stamp lies outside the time for which was looked.
+        looked_us: how long that was: a smaller difference is not seen.
+    """
+    if abs(ahead_us) <= CLOCK_MAX_US:
+        seen_s = (looked_us + CLOCK_MAX_US) / SECOND_US
+        return Check("clock", f"this machine's and the broker's agree to within {seen_s:.0f} s")
+    way = "ahead of" if ahead_us > 0 else "behind"
+    return Check(
+        "clock",
+        f"the broker's is {abs(ahead_us) / 1e6:.1f} s or more {way} this machine's: lags and detection times are wrong "
+        "by that, and more than 10 min make dead letters of good events",
+        "set both by NTP",
+    )
 
 
 def _transactions(settings: Settings, first: _Look, last: _Look) -> Check:

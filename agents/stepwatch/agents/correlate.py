@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from stepwatch.agents.app import RoleApp, build_app, run_app, run_role
+from stepwatch.agents.deadman import Deadman, read_url
 from stepwatch.agents.inputs import InputService
+from stepwatch.agents.lateness import LOOK_S, Lateness
 from stepwatch.agents.logs import configure_logs
 from stepwatch.agents.policies import PolicyService
 from stepwatch.agents.settings import Settings
@@ -49,6 +51,9 @@ def build_correlate(settings: Settings, build: Build | None = None) -> RoleApp:
 
     app.every(settings.pulse_ms / 1000, inputs.write_pulses)
     app.every(_OFFSETS_S, inputs.commit_offsets)
+    app.every(LOOK_S, Lateness(app.health, lambda: inputs.tasks).look)
+    if (url := read_url(settings)) is not None:
+        app.add(Deadman(settings, app.health, lambda: inputs.tasks, url, beacon=app.beacon))
 
     return app
 

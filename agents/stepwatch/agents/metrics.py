@@ -40,6 +40,15 @@ LOG_TIME_LAG = Gauge(
 )
 WAITING_ACTIONS = Gauge("stepwatch_waiting_actions", "Actions whose grace has not ended.", ["partition"])
 OPEN_ACTIONS = Gauge("stepwatch_open_actions", "Actions that have not closed.", ["partition"])
+OVERDUE = Gauge(
+    "stepwatch_overdue_seconds",
+    "How long a moment at which something is to be published has passed unread, by the log's own clock; else 0.",
+    ["partition"],
+)
+DEADMAN_BEATS = Counter("stepwatch_deadman_beats", "Beats that the dead-man's address took.")
+DEADMAN_MISSED = Gauge(
+    "stepwatch_deadman_missed", "Beats in a row that were withheld, or that the dead-man's address did not take."
+)
 PARTITIONS_OWNED = Gauge("stepwatch_partitions_owned", "Partitions that this worker correlates.")
 POLICY_SETS = Gauge("stepwatch_policy_sets", "Policy sets known.")
 POLICIES_AGE = Gauge("stepwatch_policies_age_seconds", "Since the policies topic was last read to its end.")
@@ -78,7 +87,7 @@ def set_accounts(partition: int, accounts: Mapping[str, Mapping[str, int]]) -> N
 
 def forget_partition(partition: int, topics: Sequence[str]) -> None:
     """Show no more what only the owner of a partition knows."""
-    for gauge in (WAITING_ACTIONS, OPEN_ACTIONS):
+    for gauge in (WAITING_ACTIONS, OPEN_ACTIONS, OVERDUE):
         gauge.remove_by_labels({"partition": str(partition)})
     for topic in topics:
         ACCOUNTED.remove_by_labels({"topic": topic, "partition": str(partition)})

@@ -11,8 +11,10 @@ from prometheus_client import Counter
 from stepwatch.agents.app import RoleApp, build_app, run_app, run_role
 from stepwatch.agents.clients import close_client, open_consumer
 from stepwatch.agents.dead_letters import letter_of
+from stepwatch.agents.errors import SettingWrong
 from stepwatch.agents.logs import configure_logs, get_logger
 from stepwatch.agents.outputs import OutputBatch, OutputReader, OutputService, Record
+from stepwatch.agents.paging import Paging, require_routes
 from stepwatch.agents.settings import Settings
 from stepwatch.notifiers import NOTIFIERS, Notifier
 from stepwatch.notifiers.notices import Notice, NotJudged, Seen, notice_of, read_alert, seen_of
@@ -134,17 +136,27 @@ async def read_earlier(settings: Settings, tp: TopicPartition, below: int) -> li
 
 
 def build_notify(settings: Settings, notifiers: Iterable[Notifier] | None = None) -> RoleApp:
-    """The app of the role `notify`: the agent that tells, the service that reads alerts and dead letters.
+    """The app of the role `notify`.
+
+    With a routing file: the service that pages by it. Without: the agent that tells `notifiers`, and the service that
+    reads alerts and dead letters for it.
 
     Args:
         settings: of the role.
-        notifiers: default: the console.
+        notifiers: where there is no routing file; default: the console.
+
+    Raises:
+        SettingWrong: the routing file is wrong, or a secret that it names cannot be read.
     """
     app = build_app("notify", settings)
 
     async def earlier(tp: TopicPartition, below: int) -> list[Record]:
         return await read_earlier(settings, tp, below)
 
+    routes = require_routes(settings)
+    if routes is not None:
+        app.add(Paging(settings, routes, app.health, beacon=app.beacon))
+        return app
     topics = settings.topics
     desk = Desk([NOTIFIERS["console"]()] if notifiers is None else notifiers, earlier, topics.dead_letters)
     reader = OutputReader(settings, "notify", (topics.alerts, topics.dead_letters), linger_s=0, on_revoked=desk.forget)
@@ -170,4 +182,8 @@ async def run_notify(settings: Settings) -> int:
 def main(settings: Settings) -> int:
     """Run the role as this process; returns the exit status."""
     configure_logs(settings)
-    return run_role(build_notify, settings)
+    try:
+        return run_role(build_notify, settings)
+    except SettingWrong as wrong:
+        log.error(str(wrong), role="notify", code=wrong.code, retriable=wrong.retriable)
+        return wrong.exit_status

@@ -94,6 +94,17 @@ class Pulse:
             wanted |= self._tidy(now)
         return tuple(topic for topic in wanted if self._may_write(topic, now))
 
+    def overdue_s(self) -> float:
+        """How long a moment at which something is to be published has passed, and no record says so yet, s; else 0.
+
+        Seconds where pulses are not written or not read back. While there is more to read it is 0: then what is late is
+        the reading.
+        """
+        due = self._waits.due_us()
+        if due is None or self._behind:
+            return 0.0
+        return max(0, self.now_us() - due) / 1e6
+
     def written(self, topic: str, offset: int) -> None:
         """Note that a pulse lies at `offset`: no other is written until it was read back, or 5 s."""
         self._written_at[topic] = self._clock()

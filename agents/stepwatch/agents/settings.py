@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from stepwatch.agents.errors import SettingWrong
 from stepwatch.schemas.topics import Topics
 
-Role = Literal["correlate", "store", "notify"]
+Role = Literal["correlate", "store", "notify", "ingest"]
 
 
 class Settings(BaseSettings):
@@ -125,6 +125,48 @@ class Settings(BaseSettings):
         description="Accepted losses (topic-partition@offset), as a refused take-over names them.",
     )
 
+    deadman_url_file: Path | None = Field(
+        default=None,
+        description="File that holds a secret address: it is asked while detection goes on, and raises the alarm when "
+        "it is not. None: no beats.",
+    )
+    deadman_every_ms: int = Field(default=60_000, ge=1000, description="How often it is asked, ms.")
+
+    # The notify role
+    notify_routes: Path | None = Field(
+        default=None, description="Routing file: which alert goes where; none: all of them to standard output."
+    )
+
+    # The ingest role
+    ingest_host: str = Field(default="127.0.0.1", description="Address on which the ingest API is served.")
+    ingest_port: int = Field(
+        default=7310, ge=1, le=65535, description="Its port; /healthz, /readyz and /metrics are there too."
+    )
+    ingest_tls_cert: Path | None = Field(
+        default=None, description="PEM file of its certificate; none: plain HTTP, for loopback or behind a proxy."
+    )
+    ingest_tls_key: Path | None = Field(default=None, description="PEM file of that certificate's key.")
+    tokens_file: Path | None = Field(
+        default=None, description="File of the API's tokens, hashed; none: tokens.json in the data folder."
+    )
+    ingest_ack_ms: int = Field(
+        default=10_000, ge=10, description="How long a request waits for Kafka's acknowledgement before its 503, ms."
+    )
+    ingest_head_ms: int = Field(
+        default=10_000, ge=10, description="Within which the head of a request must have arrived, ms."
+    )
+    ingest_body_ms: int = Field(
+        default=10_000, ge=10, description="Within which the body of a request must have arrived, ms."
+    )
+    ingest_idle_ms: int = Field(default=5_000, ge=1000, description="How long a connection may lie idle, ms.")
+    ingest_connections: int = Field(default=1000, ge=1, description="The most connections at a time.")
+    ingest_held_bytes: int = Field(
+        default=64 << 20, ge=1 << 20, description="Bytes of requests under way at a time; beyond them 503."
+    )
+    assurance_wait_ms: int = Field(
+        default=2_000, ge=10, description="How long an answer about assurance waits for what was just reported, ms."
+    )
+
     # ClickHouse
     clickhouse_url: str = Field(default="http://127.0.0.1:8123", description="ClickHouse HTTP(S) address.")
     clickhouse_database: str = Field(default="stepwatch", description="Database of our tables.")
@@ -163,6 +205,8 @@ class Settings(BaseSettings):
     def _check(self) -> Self:
         if bool(self.kafka_ssl_cert) != bool(self.kafka_ssl_key):
             raise ValueError("STEPWATCH_KAFKA_SSL_CERT and STEPWATCH_KAFKA_SSL_KEY belong together: set both or none")
+        if bool(self.ingest_tls_cert) != bool(self.ingest_tls_key):
+            raise ValueError("STEPWATCH_INGEST_TLS_CERT and STEPWATCH_INGEST_TLS_KEY belong together: set both or none")
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_username:
             raise ValueError(f"STEPWATCH_KAFKA_SASL_USERNAME is needed for {self.kafka_security_protocol}")
         if urlsplit(self.clickhouse_url).password is not None:
@@ -177,6 +221,11 @@ class Settings(BaseSettings):
     def topics(self) -> Topics:
         """The names of all topics."""
         return Topics(self.prefix)
+
+    @property
+    def tokens_path(self) -> Path:
+        """The file of the API's tokens."""
+        return self.tokens_file.expanduser() if self.tokens_file is not None else self.data_dir / "tokens.json"
 
     @property
     def data_dir(self) -> Path:
@@ -197,6 +246,7 @@ class Settings(BaseSettings):
             "correlate": self.correlate_web_port,
             "store": self.store_web_port,
             "notify": self.notify_web_port,
+            "ingest": self.ingest_port,
         }
         return ports[role] or None
 

@@ -1,4 +1,4 @@
-"""The role `store`: audit, evidence, alerts and dead letters from Kafka into ClickHouse, at least once."""
+"""The role `store`: audit, evidence, alerts, responses and dead letters from Kafka into ClickHouse, at least once."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from stepwatch.store.client import BadUrl, open_client, wait_at_most
 from stepwatch.store.dead_letters import build_dead_letter, build_refused
 from stepwatch.store.loader import Loader, Loading
 from stepwatch.store.migrate import MigrationRefused, migrate
+from stepwatch.store.responses import build_response_row
 from stepwatch.store.tls import TlsRefused
 
 log = get_logger(__name__)
@@ -43,7 +44,7 @@ class StoreRefused(RoleError):
 class Store:
     """Performs batches on ClickHouse, for as long as it takes.
 
-    The order for a batch: rows of audit, evidence and alerts; then dead letters, those of rows refused
+    The order for a batch: rows of audit, evidence, alerts and responses; then dead letters, those of rows refused
     just now among them. So at its commit each row is in its table or in dead_letters; before it all are
     read again.
     """
@@ -82,7 +83,11 @@ class Store:
             # An alert that was forgotten leaves a tombstone: its rows stay.
             records = [record for record in batch.of(topic) if record.value is not None]
             if records:
-                letters += await self._load(table, records)
+                letters += await self._load(table, records, [record.value or b"" for record in records])
+        decided = [(record, build_response_row(record)) for record in batch.of(self._topics.responses)]
+        rows = [(record, row) for record, row in decided if row is not None]
+        if rows:
+            letters += await self._load("responses", *zip(*rows, strict=True))
         if letters:
             loading = Loading("dead_letters", letters)
             await self._insert(loading)
@@ -92,9 +97,9 @@ class Store:
                 log.error(f"ClickHouse refused a dead letter, which is in no table: {refusal.words}: {row:.2000}")
         self._insisting.well()
 
-    async def _load(self, table: str, records: Sequence[Record]) -> list[bytes]:
-        """Load the rows of one table; returns the dead letters of those that were refused."""
-        loading = Loading(table, [record.value or b"" for record in records])
+    async def _load(self, table: str, records: Sequence[Record], rows: Sequence[bytes]) -> list[bytes]:
+        """Load the rows of one table, one for each record; returns the dead letters of those that were refused."""
+        loading = Loading(table, rows)
         await self._insert(loading)
         for refusal in loading.refusals:
             record = records[refusal.index]
@@ -159,7 +164,7 @@ def build_store(settings: Settings) -> RoleApp:
     app = build_app("store", settings)
     store = Store(settings, app.health)
     topics = settings.topics
-    outputs = (topics.audit, topics.evidence, topics.alerts, topics.dead_letters)
+    outputs = (topics.audit, topics.evidence, topics.alerts, topics.responses, topics.dead_letters)
     reader = OutputReader(settings, "store", outputs, linger_s=LINGER_S)
     channel: Any = app.channel(maxsize=0)
     app.add(StoreService(store, reader, app.health, channel.put, beacon=app.beacon))

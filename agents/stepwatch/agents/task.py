@@ -123,6 +123,8 @@ class PartitionTask:
         self.stint = 0
         """How often it was parked: what was read before is read again after."""
         self.committed: dict[str, int] = dict(correlator.positions)
+        self.lags_s: dict[str, float] = {}
+        """Topic -> how late its last batch was read, s; 0 where it was read to its end."""
         self._records_in = {t: metrics.RECORDS_IN.labels(t) for t in settings.topics.inputs}
 
     def hand(self, batch: Batch) -> None:
@@ -283,6 +285,7 @@ class PartitionTask:
 
     def _measure_lag(self, batch: Batch) -> None:
         lag_s = 0.0 if batch.at_end else max(0.0, time.time() - batch.records[-1].timestamp / 1000)
+        self.lags_s[batch.topic] = lag_s
         metrics.LOG_TIME_LAG.labels(batch.topic, self.partition).set(lag_s)
 
 

@@ -131,22 +131,6 @@ def _repaired(file: str) -> bytes:
 
 def _wanted(error: str | None, topic: str | None, since: str | None) -> Wanted:
     from stepwatch.agents.dead_letters import Wanted
+    from stepwatch.cli.since import since_us
 
-    return Wanted(error, topic, None if since is None else _since_us(since))
-
-
-def _since_us(text: str) -> int:
-    import time
-
-    from stepwatch.schemas.policy import parse_duration
-    from stepwatch.schemas.times import parse_time
-
-    time_us = parse_time(text)
-    if time_us is not None:
-        return time_us
-    try:
-        return time.time_ns() // 1000 - parse_duration(text)
-    except ValueError as error:
-        raise Misused(
-            f"--since {text}: expected a duration like 2h or 7d, or a time like 2026-11-24T09:00:00Z"
-        ) from error
+    return Wanted(error, topic, None if since is None else since_us(since))

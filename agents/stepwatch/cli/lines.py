@@ -170,6 +170,17 @@ class Converted:
                             self._origins.append(number)
                             yield value
 
+    def placed(self) -> Iterator[tuple[Origin, bytes]]:
+        """The same with where each came from, and nothing remembered: for files that no memory holds."""
+        for index, file in enumerate(self._files):
+            name = self._name(index)
+            with _open(file) as content:
+                for batch in _batches(content):
+                    self.lines_read += len(batch.values)
+                    for number, record in enumerate(batch.values, batch.first):
+                        for value in self._conversion.events(record, name, batch.noun, number):
+                            yield Origin(name, number), value
+
     def _name(self, index: int) -> str:
         return str(self._files[index]) if len(self._files) > 1 else ""
 

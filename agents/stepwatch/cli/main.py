@@ -10,12 +10,19 @@ import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
 from stepwatch.cli import (
+    alerts,
     dead_letters,
     demo,
     doctor,
+    events,
+    export,
+    heartbeat,
     identities,
+    notify,
     policy,
+    query,
     replay,
+    report_cmd,
     roles,
     runs,
     screen,
@@ -23,6 +30,7 @@ from stepwatch.cli import (
     settings,
     sources,
     sql,
+    token,
     topics,
     up,
 )
@@ -64,15 +72,23 @@ app.add_typer(policy.commands, name="policy")
 app.add_typer(identities.commands, name="identities")
 app.command()(up.up)
 app.command()(send.send)
+app.command()(heartbeat.heartbeat)
+app.add_typer(events.commands, name="events")
 app.command()(sql.sql)
+app.add_typer(query.commands, name="query")
+app.command()(report_cmd.report)
+app.command()(export.export)
 app.add_typer(runs.commands, name="runs")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(topics.commands, name="topics")
+app.add_typer(alerts.commands, name="alerts")
 app.add_typer(dead_letters.commands, name="dead-letters")
 app.command()(doctor.doctor)
 app.command()(roles.correlate)
 app.command()(roles.store)
-app.command()(roles.notify)
+app.command()(roles.ingest)
+app.add_typer(token.commands, name="token")
+app.add_typer(notify.commands, name="notify")
 app.command()(settings.settings)
 
 

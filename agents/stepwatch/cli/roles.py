@@ -1,4 +1,4 @@
-"""`stepwatch correlate|store|notify`: one role in the foreground, as containers and services run it."""
+"""`stepwatch correlate|store|ingest`: one role in the foreground, as containers and services run it."""
 
 from __future__ import annotations
 
@@ -37,12 +37,15 @@ def store(data: Data = None) -> None:
     raise typer.Exit(main(connect_role(data)))
 
 
-def notify(data: Data = None) -> None:
-    """Run the role that tells who is on call.
+def ingest(data: Data = None) -> None:
+    """Run the role that takes events over HTTP.
 
-    Two lines on standard output for each change of an alert.
+    And answers how fresh a proof is. Who may ask it says `stepwatch token`.
     """
-    from stepwatch.agents.notify import main
     from stepwatch.cli.target import connect_role
+    from stepwatch.ingest.serve import main
 
-    raise typer.Exit(main(connect_role(data)))
+    settings = connect_role(data)
+    if data is not None:
+        settings = settings.model_copy(update={"data": data})
+    raise typer.Exit(main(settings))

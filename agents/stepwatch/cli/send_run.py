@@ -66,7 +66,7 @@ def run(asked: Asked) -> int:
     from stepwatch.cli.target import connect, quiet_logs
 
     adapter = adapter_of(asked.source)
-    every_us, lag_us = _duration("--heartbeat", asked.heartbeat), _duration("--lag", asked.lag)
+    every_us, lag_us = parse_option("--heartbeat", asked.heartbeat), parse_option("--lag", asked.lag)
     pipe = pipe_of(asked.file)
     _refuse_what_contradicts(asked, pipe is not None)
     files = files_of(Path(asked.file)) if pipe is None else []
@@ -203,7 +203,8 @@ def _refuse_what_contradicts(asked: Asked, piped: bool) -> None:
             raise Misused(why)
 
 
-def _duration(option: str, value: str) -> int:
+def parse_option(option: str, value: str) -> int:
+    """A duration given as an option, us; refuses what is none."""
     try:
         return parse_duration(value)
     except PydanticCustomError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -25,12 +26,12 @@ from stepwatch.embedded.kafka import EmbeddedKafka
 from stepwatch.embedded.supervisor import Supervisor
 from stepwatch.streams.sets import load_files
 
-ROLES: tuple[Role, ...] = ("correlate", "store", "notify")
+ROLES: tuple[Role, ...] = ("correlate", "store", "notify", "ingest")
 _LOOK_S = 0.2
 _OURS = (
     *("kafka_bootstrap", "kafka_security_protocol", "kafka_replication"),
     *("clickhouse_url", "clickhouse_user", "clickhouse_password", "clickhouse_password_file", "clickhouse_database"),
-    *("data", "policies_dir", *(f"{role}_web_port" for role in ROLES)),
+    *("data", "policies_dir", "correlate_web_port", "store_web_port", "notify_web_port", "ingest_port"),
 )
 """The settings that the servers started here decide, whatever the environment says."""
 
@@ -149,6 +150,11 @@ class Stack:
     ) -> None:
         self.stop()
 
+    @property
+    def ingest_url(self) -> str:
+        """Where the ingest API is, from this machine."""
+        return f"http{'s' if self.settings.ingest_tls_cert else ''}://{ports.HOST}:{self.settings.ingest_port}"
+
     def _set_up(self, files: list[Path]) -> None:
         """Settings, topics and policies, once the servers answer."""
         changes: dict[str, Any] = embedded_kafka(self.kafka.bootstrap)
@@ -159,7 +165,8 @@ class Stack:
         for role in ROLES:
             usual = self.settings.web_port(role)
             if usual is not None:
-                changes[f"{role}_web_port"] = ports.choose(self.folder, f"{role}_web", usual)
+                name = "ingest_port" if role == "ingest" else f"{role}_web_port"
+                changes[name] = ports.choose(self.folder, f"{role}_web", usual)
         self.settings = self.settings.model_copy(update=changes)
         self.env = {f"STEPWATCH_{name.upper()}": self._text(name) for name in _OURS}
         asyncio.run(create_topics(self.settings))
@@ -177,14 +184,18 @@ class Stack:
         waiting = []
         for role in ROLES:
             port = self.settings.web_port(role)
-            words = "" if port is None else _not_ready(port)
+            tls = role == "ingest" and self.settings.ingest_tls_cert is not None
+            words = "" if port is None else _not_ready(port, tls=tls)
             waiting += [f"{role}: {line}" for line in words.splitlines()]
         return waiting
 
 
-def _not_ready(port: int) -> str:
+def _not_ready(port: int, *, tls: bool) -> str:
     """What a role waits for, by its /readyz; empty: nothing."""
     connection = http.client.HTTPConnection(ports.HOST, port, timeout=2)
+    if tls:
+        # Its certificate names the host that others know it by; here it is only asked how it is, on loopback.
+        connection = http.client.HTTPSConnection(ports.HOST, port, timeout=2, context=ssl._create_unverified_context())
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()

@@ -72,6 +72,7 @@ def _introduction(stack: Stack, data: Path | None) -> list[str]:
             f"{stack.clickhouse.url}  database {stack.clickhouse.database}, user {stack.clickhouse.reader_user}",
         ),
         ("health", "  ".join(f"http://127.0.0.1:{port}/readyz" for port in health) or "not served"),
+        ("events", f"{stack.ingest_url}/v1/events        (token: stepwatch token create --help)"),
         ("data, logs", str(stack.folder.path)),
         ("policies", _policies_in_words(stack, where)),
         ("send", f"stepwatch send{where} EVENTS.jsonl        (or --from okta, --from cloudtrail)"),

@@ -23,7 +23,7 @@ _LAST = (
 _JOBS = ("clerk",) * 9 + ("adviser",) * 7 + ("administrator",) * 2 + ("engineer",) * 2 + ("help desk",)
 _METHODS = {"administrator": ("key",), "engineer": ("key",)}
 
-_QUIET_DEEDS = (
+QUIET_DEEDS = (
     ("accounts.balance.view", "account", "moderate"),
     ("accounts.statement.export", "account", "moderate"),
     ("customers.record.view", "customer", "moderate"),
@@ -32,6 +32,7 @@ _QUIET_DEEDS = (
     ("payments.payout.prepare", "payout", "moderate"),
     ("reports.ledger.read", "report", "low"),
 )
+"""What no policy polices: action, resource type, sensitivity."""
 
 
 class Deed(NamedTuple):
@@ -131,7 +132,7 @@ class Bank:
         return said
 
     def _quiet(self, person: Person, time_us: int, session: str) -> Happening:
-        action, kind, sensitivity = self._random.choice(_QUIET_DEEDS)
+        action, kind, sensitivity = self._random.choice(QUIET_DEEDS)
         resource = Resource(kind, f"{kind}-{self._random.randrange(10_000):04d}", sensitivity)
         return self._voice.action(person, time_us, session, action, resource)
 

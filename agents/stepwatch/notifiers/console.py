@@ -7,18 +7,16 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-from stepwatch.notifiers.notices import Happening, Notice, NotJudged, ShownAlert
+from stepwatch.notifiers import words
+from stepwatch.notifiers.delivery import Answer, Delivery, Outcome, Step
+from stepwatch.notifiers.notices import Happening, Notice, NotJudged
 from stepwatch.notifiers.plain import plain
 
-_OVER = {
-    "late_verification": "nothing to do: the proof arrived late, and covers it",
-    "source_recovered": "nothing to do here: the source is back, and what could not be judged is judged now",
-    "revision": "nothing to do: later evidence changed the verdict",
-    "person": "closed by a person",
-    "expired": "closed by itself: nobody changed it for 30 days",
-}
 _COLOURS = {"critical": "1;31", "high": "31", "medium": "33", "low": "36"}
 _GREEN = "32"
+_HEAD = 21
+_LINE_MAX = 600
+_INDENT = " " * (_HEAD + 2)
 
 
 class Console:
@@ -45,6 +43,15 @@ class Console:
         """Print that an event was not judged."""
         self._print(*build_not_judged(notice), _COLOURS["critical"])
 
+    def show(self, delivery: Delivery) -> None:
+        """Print one message of a channel."""
+        message, over = delivery.message, delivery.step is Step.RESOLVE
+        head = words.head_of(delivery.step, message.severity).ljust(_HEAD)
+        first, second = (plain(line, _LINE_MAX) for line in message.lines)
+        where = plain(delivery.key, 60)
+        colour = _GREEN if over else _COLOURS.get(message.severity, "0")
+        self._print(f"{head}  {plain(message.title)}: {first}", f"{_INDENT}{second} · {where}", colour)
+
     def _print(self, first: str, second: str, colour: str) -> None:
         if self._coloured:
             head, tail = first.split("  ", 1)
@@ -63,73 +70,44 @@ def build_lines(notice: Notice) -> tuple[str, str]:
     how much, when (event time, UTC). The second: what to do, who is asked, the alert's id to refer to.
     """
     alert = notice.alert
-    head = f"{notice.happening.name} {plain(alert.severity, 20)}".ljust(21)
-    return f"{head}  {_what(notice)}", " " * 23 + _to_do(notice)
+    head = f"{notice.happening.name} {plain(alert.severity, 20)}".ljust(_HEAD)
+    why = f": {plain(alert.explanation)}" if alert.explanation else ""
+    worse = notice.happening in (Happening.WORSE, Happening.CHANGED)
+    change = words.what_changed(alert, notice.before) if worse else ""
+    where = f" [{plain(alert.tenant)}]" if alert.tenant not in ("", "default") else ""
+    what = f"{words.who_did_what(alert)}{why}{f'; {change}' if change else ''} ({words.when(alert)}){where}"
+    return f"{head}  {what}", _INDENT + " · ".join([*_to_do(notice), plain(alert.alert_id, 60)])
 
 
 def build_not_judged(notice: NotJudged) -> tuple[str, str]:
     """The two lines of an event that was not judged: where it is and what was raised; how to see and repair it."""
-    whose = f"{plain(notice.key, 80)}: " if notice.key else ""
-    head = "NOT JUDGED critical".ljust(21)
-    what = f"{whose}a fault of ours on an event, which was NOT judged: {plain(notice.raised)}"
-    do = f"do: stepwatch dead-letters show {notice.letter_id}, report it; repaired: stepwatch dead-letters replay"
-    return (
-        f"{head}  {what} ({_clock(notice.time)} UTC, {plain(notice.where, 120)})",
-        " " * 23 + f"{do} {notice.letter_id}",
-    )
+    head = "NOT JUDGED critical".ljust(_HEAD)
+    what = f"{words.what_was_not_judged(notice)} ({words.clock(notice.time)} UTC, {plain(notice.where, 120)})"
+    return f"{head}  {what}", _INDENT + words.how_to_repair(notice)
 
 
-def _what(notice: Notice) -> str:
+def _to_do(notice: Notice) -> list[str]:
     alert = notice.alert
-    title = plain(alert.title) or plain(alert.kind)
-    subject = plain(alert.subject, 80)
-    who = "" if not subject or subject in title else f"{subject}: "
-    where = f" [{plain(alert.tenant)}]" if alert.tenant not in ("", "default") else ""
-    why = f": {plain(alert.explanation)}" if alert.explanation else ""
-    return f"{who}{title}{why}{_change(notice)} ({_when(alert)}){where}"
-
-
-def _change(notice: Notice) -> str:
-    """What is different from before, where the alert was told before."""
-    alert, before = notice.alert, notice.before
-    if before is None or notice.happening not in (Happening.WORSE, Happening.CHANGED):
-        return ""
-    changes = []
-    if alert.count != before.count:
-        changes.append(f"{before.count} → {alert.count} so far")
-    if alert.severity != before.severity:
-        changes.append(f"{plain(before.severity, 20)} → {plain(alert.severity, 20)}")
-    if alert.reason != before.reason:
-        changes.append(f"{plain(before.reason, 40)} → {plain(alert.reason, 40)}")
-    return "; " + ", ".join(changes)
-
-
-def _when(alert: ShownAlert) -> str:
-    """Event time of the first member, and of the last where it is another second."""
-    first, last = (_clock(text) for text in (alert.first_time, alert.last_time))
-    if not last or first == last:
-        return f"{first} UTC"
-    return f"{first} to {last.removeprefix(first[:11])} UTC"
-
-
-def _clock(time: str) -> str:
-    return plain(time[:19].replace("T", " "), 19)
-
-
-def _to_do(notice: Notice) -> str:
-    alert = notice.alert
-    parts = []
     if notice.happening is Happening.RESOLVED:
-        parts.append(_OVER.get(alert.resolved_by, f"resolved by {plain(alert.resolved_by, 40)}"))
-    elif notice.happening is Happening.ACKNOWLEDGED:
-        parts.append("somebody is on it")
-    elif alert.runbook:
-        parts.append(f"do: {plain(alert.runbook)}")
-    elif alert.kind == "self_approval":
-        parts.append("do: let somebody else look at what was approved")
-    else:
-        who = plain(alert.subject, 80)
-        parts.append(f"do: ask {who} whether it was them" if who else "do: see why, and who can repair it")
-    if alert.owner and notice.happening is not Happening.RESOLVED:
-        parts.append(f"owner {plain(alert.owner, 80)}")
-    return " · ".join([*parts, plain(alert.alert_id, 60)])
+        return [": ".join(part for part in words.why_over(alert) if part)]
+    first = words.TAKEN if notice.happening is Happening.ACKNOWLEDGED else words.what_to_do(alert)
+    return [part for part in (first, words.owner_of(alert)) if part]
+
+
+class ConsoleReceiver:
+    """The console as a channel of the routing file: the two lines of each message."""
+
+    resend_every_s = None
+
+    def __init__(self, name: str, stream: TextIO | None = None) -> None:
+        """A console on a stream; default: standard output."""
+        self.name = name
+        self._stream = stream
+
+    async def deliver(self, delivery: Delivery) -> Answer:
+        """Print one message and flush it."""
+        Console(self._stream).show(delivery)
+        return Answer(Outcome.DELIVERED, "printed")
+
+    async def close(self) -> None:
+        """There is nothing to give back."""

@@ -42,6 +42,10 @@ class ShownAlert(msgspec.Struct, frozen=True):
     count: int = 0
     first_time: str = ""
     last_time: str = ""
+    nearest_miss: str = ""
+    opened_at: str = ""
+    updated_at: str = ""
+    closes_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +130,12 @@ def _happening(before: Seen | None, alert: ShownAlert) -> Happening | None:
         return Happening.RESOLVED if alert.state == "resolved" else Happening.REOPENED
     if alert.state == "resolved":
         return None
-    if alert.count > before.count or _rank(alert.severity) > _rank(before.severity):
+    if alert.count > before.count or rank_of(alert.severity) > rank_of(before.severity):
         return Happening.WORSE
     changed = alert.reason != before.reason or alert.severity != before.severity
     return Happening.CHANGED if changed else None
 
 
-def _rank(severity: str) -> int:
+def rank_of(severity: str) -> int:
+    """How grave a severity is, from 0; one that is not known counts as the gravest."""
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
