@@ -7,7 +7,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ import pytest
 import trustme
 
 from stepwatch.embedded import ports
-from stepwatch.sdk import HttpReporter, Source, http_sending
+from stepwatch.sdk import HttpReporter, http_sending
 from stepwatch.sdk.background import _open
 from stepwatch.sdk.http_sending import GZIP_MIN_BYTES
+from tests.sdk.reported import BANK, report, until
 from tests.sdk.stand import ACCEPTED, Answers, Stand, at_most, problem, refusing, status
 
-BANK = Source("/payments/api", tenant="acme")
 TOKEN = "tok-0123456789"
 
 
@@ -38,20 +38,6 @@ def stand() -> Iterator[Stand]:
 
 def new_reporter(stand: Stand, **said: Any) -> HttpReporter:
     return HttpReporter(stand.url, **{"token": TOKEN, "close_timeout_s": 10, **said})
-
-
-def report(reporter: HttpReporter, count: int, first: int = 0, **extra: Any) -> list[str]:
-    ids = [str(number) for number in range(first, first + count)]
-    for one in ids:
-        reporter.report(BANK.action_performed("a.b", subject="alice", id=one, extra=extra))
-    return ids
-
-
-def until(reached: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not reached():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def test_events_are_posted_as_a_batch_with_the_token_in_their_order(stand: Stand) -> None:

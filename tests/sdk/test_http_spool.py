@@ -9,18 +9,18 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stepwatch.sdk import HttpReporter, Source, held, http_sending
+from stepwatch.sdk import HttpReporter, held, http_sending
 from stepwatch.sdk import spool as spools
 from stepwatch.sdk.held import CHUNK_EVENTS
+from tests.sdk.reported import BANK, report, until
 from tests.sdk.stand import ACCEPTED, Said, Stand, refusing
 
-BANK = Source("/payments/api", tenant="acme")
 MODULE = [sys.executable, "-m", "tests.sdk.spooling"]
 
 
@@ -40,20 +40,6 @@ def stand() -> Iterator[Stand]:
 
 def new_reporter(stand: Stand, folder: Path, **said: Any) -> HttpReporter:
     return HttpReporter(stand.url, **{"token": "tok-1", "spool": folder, "close_timeout_s": 0, **said})
-
-
-def report(reporter: HttpReporter, count: int, first: int = 0, **extra: Any) -> list[str]:
-    ids = [str(number) for number in range(first, first + count)]
-    for one in ids:
-        reporter.report(BANK.action_performed("a.b", subject="alice", id=one, extra=extra))
-    return ids
-
-
-def until(reached: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not reached():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def accounted(reporter: HttpReporter) -> bool:
