@@ -206,7 +206,7 @@ def test_policies_are_published_once_and_topics_are_as_they_must_be(up: Up) -> N
     again = up.run("policy", "apply", "--data", "data", "policies")
     assert (again.status, again.out) == (0, "")
     assert "the latest one already" in again.err
-    assert up.run("topics", "check", "--data", "data").out.startswith("ok: 9 topics at ")
+    assert up.run("topics", "check", "--data", "data").out.startswith("ok: 10 topics at ")
     wrong = up.run("topics", "check", "--data", "data", STEPWATCH_PARTITIONS="8")
     assert wrong.status == 1
     assert "has 2 partitions, must have 8: set STEPWATCH_PARTITIONS=2" in wrong.out

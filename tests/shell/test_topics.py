@@ -39,7 +39,7 @@ async def config_of(settings: Settings, name: str) -> dict[str, str]:
 def test_what_create_creates_check_finds_right_and_a_second_create_does_nothing(kafka: str, tmp_path: Path) -> None:
     async def story() -> None:
         settings = new_settings(kafka, tmp_path)
-        assert len(await create_topics(settings)) == 9
+        assert len(await create_topics(settings)) == 10
         assert await check_topics(settings) == []
         assert await create_topics(settings) == []
 
@@ -52,7 +52,7 @@ def test_a_missing_topic_is_refused_with_the_command_that_creates_it(kafka: str,
         with pytest.raises(TopicsWrong) as refused:
             await require_topics(settings)
         lines = str(refused.value).splitlines()
-        assert len(lines) == 9
+        assert len(lines) == 10
         assert lines[0] == f"{settings.topics.actions}: does not exist: run `stepwatch topics create`"
         assert refused.value.exit_status == 2
 
