@@ -5,8 +5,8 @@
 #
 #   deploy/kafka-acls.sh correlate=User:stepwatch-correlate store=User:stepwatch-store producer=User:payments
 #
-# Roles: producer sender correlate store notify operator publisher repairer responder auditor doctor. deploy/README.md
-# says what each is for; one principal may have several.
+# Roles: producer sender correlate store notify ingest operator publisher repairer responder auditor doctor.
+# deploy/README.md says what each is for; one principal may have several.
 # Environment:
 #   BOOTSTRAP       a broker, host:port
 #   COMMAND_CONFIG  file of client settings by which an administrator gets in; none: without
@@ -34,7 +34,7 @@ grant() {
     $HOW --allow-principal "$WHO" --resource-pattern-type "$pattern" $words
 }
 
-# Every role but a producer looks at its start whether all topics are as they must be: names and settings, no data.
+# Every role but a producer, `ingest` and a publisher looks at its start whether all topics are as they must be: names and settings, no data.
 look() { grant Describe,DescribeConfigs prefixed topic:; }
 
 read_all() {
@@ -69,6 +69,12 @@ role() {
       look
       grant Read,Write literal topic:notifications
       grant Read literal topic:alerts topic:dead-letters group:notify
+      ;;
+    ingest) # the API: takes events, answers from proofs, policies and alerts, and writes what a person decides
+      grant Read literal topic:authentications topic:policies topic:alerts topic:responses
+      grant Describe literal topic:alerts # what is not granted with Read is named only to who may see the topic
+      grant Write literal topic:actions topic:authentications topic:responses
+      grant Describe literal group:correlate
       ;;
     operator) # `stepwatch topics create`, `stepwatch policy apply`
       look

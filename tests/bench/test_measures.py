@@ -11,6 +11,8 @@ from stepwatch.embedded.clickhouse import EmbeddedClickHouse
 from stepwatch.sources import ADAPTERS
 from tests.bench.crowd import KINDS, Crowd, many_policies, mix_of
 from tests.bench.curves import facts_curve, policies_curve, subjects_curve
+from tests.bench.policy_diff import OTHER
+from tests.bench.policy_diff import measure as measure_diff
 from tests.bench.replay import measure
 from tests.bench.sources import measure as measure_source
 from tests.bench.sources import samples
@@ -86,3 +88,11 @@ def test_each_adapter_is_measured_on_rows_that_become_events() -> None:
         speed = measure_source(ADAPTERS[name], lines[:5], rounds=1, least=1)
         assert speed.per_second > 0, (name, kind)
         assert speed.events > 0 or kind == "real logs", name
+
+
+def test_the_comparison_of_two_sets_is_measured_on_events_of_both_kinds(tmp_path: Path) -> None:
+    everything, plain, read = measure_diff(2000, tmp_path)
+    assert "max_age: 10m" in OTHER
+    assert everything.events > plain.events > 1500
+    assert plain.events == read.events
+    assert read.cpu_s > 0

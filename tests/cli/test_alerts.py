@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from stepwatch.agents.alert_log import WantedAlerts, read_state, worst_first
+from stepwatch.agents.alert_log import Step, WantedAlerts, read_state, worst_first
 from stepwatch.agents.responding import build_response, refusal_of
 from stepwatch.cli.alerts import conditions_like
-from stepwatch.cli.alerts_found import Alerts, Step
+from stepwatch.cli.alerts_found import Alerts
 from stepwatch.cli.alerts_show import show_alert, show_list
 from stepwatch.schemas.times import parse_time
 from tests.cli.console import NOBODY, run
@@ -126,3 +126,18 @@ def test_what_others_wrote_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr()
     assert all(char.isprintable() or char == "\n" for char in said.out + said.err)
     assert "from here" in said.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "may"),
+    [
+        ({"closes_at": "2261-01-01T00:00:00.000000Z"}, True),
+        ({"closes_at": "2261-01-01T00:00:00.000000Z", "state": "resolved", "resolved_by": "person"}, False),
+        ({"closes_at": at("10:14:00").replace("2026", "2020")}, False),
+    ],
+)
+def test_an_alert_may_change_only_until_it_is_over_or_closed(
+    changes: dict[str, Any], may: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_alert(state(**changes), [], "from here", as_json=False)
+    assert ("may change" in capsys.readouterr().out) is may

@@ -37,9 +37,14 @@ def environment(settings: Settings) -> dict[str, str]:
         "STEPWATCH_CLICKHOUSE_URL": settings.clickhouse_url,
         "STEPWATCH_CLICKHOUSE_USER": settings.clickhouse_user,
         "STEPWATCH_CLICKHOUSE_DATABASE": settings.clickhouse_database,
-        **{f"STEPWATCH_{role.upper()}_WEB_PORT": str(settings.web_port(role) or 0) for role in ROLES},
+        **{port_of(role): str(settings.web_port(role) or 0) for role in ROLES},
         **({"STEPWATCH_CLICKHOUSE_PASSWORD": password} if password else {}),
     }
+
+
+def port_of(role: str) -> str:
+    """The variable that says on which port a role shows its page."""
+    return "STEPWATCH_INGEST_PORT" if role == "ingest" else f"STEPWATCH_{role.upper()}_WEB_PORT"
 
 
 def checks(said: Finished) -> dict[str, dict[str, Any]]:
@@ -66,7 +71,7 @@ def test_where_kafka_is_away_all_else_is_looked_at_all_the_same(tmp_path: Path) 
     secret = tmp_path / "password"
     secret.write_text("hunter2")
     secret.chmod(0o644)
-    ports = {f"STEPWATCH_{role.upper()}_WEB_PORT": "1" for role in ROLES}
+    ports = {port_of(role): "1" for role in ROLES}
     said = run(
         tmp_path,
         *("doctor", "--json", "--bootstrap", NOBODY),
@@ -100,6 +105,7 @@ def test_a_system_that_is_well_has_only_good_lines(kafka: str, clickhouse: Click
             correlate_web_port=any_free(),
             store_web_port=0,
             notify_web_port=0,
+            ingest_port=any_free(),
         )
         roles = [Role(settings, tmp_path / role, role) for role in ROLES]
         await play(settings, Town(1, now_us()), 300)
@@ -109,8 +115,9 @@ def test_a_system_that_is_well_has_only_good_lines(kafka: str, clickhouse: Click
     settings, roles = asyncio.run(begin())
     said = until_well(lambda: doctor(settings, tmp_path, "--json"))
     assert [row for row in said.rows if not row["ok"]] == []
-    names = ["Kafka", "topics", "policies", *ROLES, "transactions", "clock", "bugs", "ClickHouse"]
-    names += ["correlate page", "disk", "secrets", "routes", "dead-man"]
+    groups = [role for role in ROLES if role != "ingest"]
+    names = ["Kafka", "topics", "policies", *groups, "transactions", "clock", "bugs", "ClickHouse"]
+    names += ["correlate page", "ingest page", "disk", "secrets", "routes", "dead-man"]
     assert [row["check"] for row in said.rows] == names
     # On a terminal: a line for each, and nothing that the terminal is too narrow for.
     lines = on_terminal(tmp_path, "doctor", **environment(settings)).splitlines()

@@ -60,6 +60,7 @@ class Service(Strict):
 
     image: Image
     build: Build | None = None
+    profiles: list[Name] = []
     command: list[str] | None = None
     environment: dict[Name, Scalar] = {}
     depends_on: dict[Name, DependsOn] = {}

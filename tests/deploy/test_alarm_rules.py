@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from stepwatch import agents, notifiers
+from stepwatch import agents, ingest, notifiers
 from stepwatch.agents.dead_letters import BUG
 from tests.cli.console import ROOT
 
@@ -130,7 +130,7 @@ def test_the_scrape_targets_are_services_and_ports_of_the_compose_file() -> None
 @cache
 def _served() -> dict[str, set[str]]:
     """Every name of a series of ours, with its labels."""
-    for room in (agents, notifiers):
+    for room in (agents, notifiers, ingest):
         for module in pkgutil.iter_modules(room.__path__):
             importlib.import_module(f"{room.__name__}.{module.name}")
     return {

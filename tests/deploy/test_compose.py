@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from tests.deploy.compose_schema import Compose, Service
 
 TOP = Path(__file__).resolve().parents[2]
-ROLES = ("correlate", "store", "notify")
+ROLES = ("correlate", "store", "notify", "ingest")
 OURS = (*ROLES, "topics")
+DASHBOARDS = ("prometheus", "grafana")
 
 
 @cache
@@ -29,7 +30,7 @@ def service(name: str) -> Service:
 
 
 def test_the_file_fits_the_compose_specification_and_has_both_servers_and_every_role() -> None:
-    assert set(compose().services) == {"kafka", "clickhouse", *OURS}
+    assert set(compose().services) == {"kafka", "clickhouse", *OURS, *DASHBOARDS}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -61,7 +62,7 @@ def test_each_variable_is_a_setting_and_its_value_is_taken(name: str, monkeypatc
 @pytest.mark.parametrize("name", compose().services)
 def test_each_image_has_a_pinned_version(name: str) -> None:
     tag = service(name).image.partition(":")[2]
-    assert re.match(r"\d+\.\d+\.\d+", tag), f"{service(name).image}: a moving tag is another program tomorrow"
+    assert re.match(r"v?\d+\.\d+\.\d+", tag), f"{service(name).image}: a moving tag is another program tomorrow"
 
 
 def test_our_own_image_has_the_version_of_the_package() -> None:
@@ -91,7 +92,8 @@ def test_whatever_a_service_names_is_there(name: str) -> None:
 @pytest.mark.parametrize("name", ROLES)
 def test_the_health_check_of_a_role_asks_the_port_on_which_it_answers(name: str) -> None:
     role = service(name)
-    port = str(role.environment[f"STEPWATCH_{name.upper()}_WEB_PORT"])
+    variable = "STEPWATCH_INGEST_PORT" if name == "ingest" else f"STEPWATCH_{name.upper()}_WEB_PORT"
+    port = str(role.environment[variable])
     assert role.healthcheck
     assert f"http://127.0.0.1:{port}/readyz" in shlex.join(role.healthcheck.test)
     assert role.ports == [f"127.0.0.1:{port}:{port}"]
@@ -104,7 +106,8 @@ def test_a_role_that_ends_is_started_again_and_waits_for_its_topics(name: str) -
 
 
 def test_kafka_and_clickhouse_keep_their_data_over_restarts() -> None:
-    assert {compose().services[s].volumes[0].split(":")[0] for s in ("kafka", "clickhouse")} == set(compose().volumes)
+    kept = {service(name).volumes[0].split(":")[0] for name in ("kafka", "clickhouse")}
+    assert kept == {"kafka-data", "clickhouse-data"}
     kafka = service("kafka")
     assert kafka.environment["KAFKA_LOG_DIRS"] == kafka.volumes[0].split(":")[1]
 
@@ -113,6 +116,14 @@ def test_store_and_clickhouse_agree_on_user_password_and_database() -> None:
     server, client = service("clickhouse").environment, service("store").environment
     for theirs, ours in [("DB", "DATABASE"), ("USER", "USER"), ("PASSWORD", "PASSWORD")]:
         assert server[f"CLICKHOUSE_{theirs}"] == client[f"STEPWATCH_CLICKHOUSE_{ours}"]
+
+
+def test_the_tokens_outlive_the_container_in_a_folder_that_the_image_made_for_its_user() -> None:
+    ingest = service("ingest")
+    (volume,) = ingest.volumes
+    folder = Path(str(ingest.environment["STEPWATCH_TOKENS_FILE"])).parent
+    assert volume == f"tokens:{folder}"
+    assert f"--owner stepwatch --mode 0700 {folder}" in (TOP / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 
 
 def _default(value: str) -> str:

@@ -141,7 +141,7 @@ def test_a_reader_only_reads(clickhouse: ClickHouseSettings, statement: str) -> 
     assert answer.code != 0, answer.text
 
 
-@pytest.mark.parametrize("login", [("default", ""), ("default", "x"), ("", ""), ("stepwatch", ""), ("reader", "")])
+@pytest.mark.parametrize("login", [("default", ""), ("default", "x"), ("", ""), ("stepwatch", ""), ("analyst", "")])
 def test_nobody_enters_without_a_password(clickhouse: ClickHouseSettings, login: tuple[str, str]) -> None:
     assert ask(clickhouse.port, "SELECT 1", login, host=clickhouse.host).status in {401, 403, 500, 503}
 

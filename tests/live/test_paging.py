@@ -140,6 +140,28 @@ def test_an_event_that_was_not_judged_pages_once_also_after_a_kill(kafka: str, t
         assert worker.stop() == 0
 
 
+def test_a_channel_that_left_the_file_with_an_open_incident_is_named_until_it_is_put_back(
+    kafka: str, tmp_path: Path
+) -> None:
+    with pager() as counting:
+        settings = settings_of(kafka, tmp_path, counting)
+        send(settings, [row(settings, 1)])
+        worker = Worker(settings, tmp_path / "notify.log", ROLE)
+        happens(lambda: counting.incidents == {"al_1": "open"}, worker, "the incident")
+        assert worker.stop() == 0
+        with_pager = (tmp_path / "routes.yaml").read_text()
+        (tmp_path / "routes.yaml").write_text(with_pager.replace("name: pager", "name: other").replace("[pager]", "[]"))
+        worker = Worker(settings, tmp_path / "notify.log", ROLE)
+        words = "channel pager: it is not in the file, and 1 incidents are open there: put it back until they are over"
+        happens(lambda: words in worker.said, worker, "what is open there")
+        send(settings, [row(settings, 1, 2, state="resolved", resolved_by="revision")])
+        assert worker.stop() == 0
+        (tmp_path / "routes.yaml").write_text(with_pager)
+        worker = Worker(settings, tmp_path / "notify.log", ROLE)
+        happens(lambda: counting.incidents == {"al_1": "resolved"}, worker, "its end")
+        assert worker.stop() == 0
+
+
 def test_a_routing_file_that_is_wrong_ends_the_role_in_words(kafka: str, tmp_path: Path) -> None:
     with pager() as counting:
         settings = settings_of(kafka, tmp_path, counting)

@@ -13,6 +13,7 @@ from tests.live.harness import ROOT, Worker, environment
 from tests.live.pager import pager
 from tests.live.test_paging import ROLE, happens, row, settings_of
 from tests.shell.output_roles import send
+from tests.store.rows import at
 
 pytestmark = pytest.mark.live
 
@@ -43,7 +44,16 @@ def test_an_operator_mutes_asks_why_ends_the_mute_and_enables_a_channel(kafka: s
         assert "ended by ivo" in over
         happens(lambda: counting.incidents.get("al_1") == "open", worker, "the one that was muted")
         assert stepwatch("mutes") == "no mutes\n"
-        assert "olga: it moves" in stepwatch("mutes", "--all")
+        everything = stepwatch("mutes", "--all")
+        assert "ended by ivo, it was to last until " in everything
+        assert " by olga at " in everything
+
+        send(settings, [row(settings, 2 * n, policy="policy-10", opened_at=at("09:15:02")) for n in range(10, 18)])
+        storms = lambda: [key for key in counting.incidents if key.startswith("st_")]  # noqa: E731
+        happens(lambda: storms() != [], worker, "a storm")
+        explained = stepwatch("explain", storms()[0])
+        assert "3 alerts in it now, of 3:" in explained
+        assert "pager: by route 0 (everything): open; trigger at " in explained
 
         counting.status = 410
         send(settings, [row(settings, 3)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,6 +123,9 @@ def test_up_says_where_everything_is_and_what_to_type_next(up: Up) -> None:
     found = running(DataFolder(up.folder / "data"))
     for words in (found.bootstrap, found.url, "/readyz", "published 1 set", "stepwatch sql --data data", "Ctrl-C"):
         assert words in said
+    (link,) = re.findall(r"http://127\.0\.0\.1:\d+/sign-in\?token=[\w-]+", said)
+    with urllib.request.urlopen(link, timeout=10) as page:
+        assert b"Sign in" in page.read()
     assert up.err.read_text() == "starting Kafka, ClickHouse and the roles ...\n"
 
 

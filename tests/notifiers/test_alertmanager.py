@@ -200,7 +200,7 @@ def test_labels_and_annotations_of_any_text_are_bounded(text: str) -> None:
         ([Says(500, b"")], Outcome.RETRY),
         ([Says(200, b"[]"), Says(503, b"")], Outcome.RETRY),
         ([Says(200, b"[]"), Says(400, b"bad label")], Outcome.REFUSED),
-        ([Says(401, b"")], Outcome.REFUSED),
+        ([Says(401, b"")], Outcome.RETRY),
         ([Says(200, b"<html>"), Says(200, b"")], Outcome.DELIVERED),
         ([Says(200, b'[1,{"labels":2}]'), Says(200, b"")], Outcome.DELIVERED),
     ],
@@ -208,6 +208,14 @@ def test_labels_and_annotations_of_any_text_are_bounded(text: str) -> None:
 def test_each_answer_has_its_outcome(answers: list[Says], outcome: Outcome) -> None:
     with loopback(*answers) as server:
         assert deliver(receiver(type="alertmanager", url=server.url), delivery())[0].outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("answers", "unsent"), [([Says(500, b"")], True), ([Says(lost=True)], True), ([Says(200, b"[]"), Says(500)], False)]
+)
+def test_a_question_that_is_not_answered_has_put_nothing_there(answers: list[Says], unsent: bool) -> None:
+    with loopback(*answers) as server:
+        assert deliver(receiver(type="alertmanager", url=server.url), delivery())[0].unsent is unsent
 
 
 @pytest.mark.parametrize("way", ["bearer", "basic"])

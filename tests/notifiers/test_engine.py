@@ -28,12 +28,29 @@ def test_each_step_of_an_alert_reaches_the_receiver_under_its_own_key() -> None:
     assert world.told("al_1").state.value == "resolved"
 
 
-def test_a_count_that_only_falls_is_not_told() -> None:
+def test_a_count_that_only_falls_is_not_told_and_one_that_rises_again_is() -> None:
     world = World()
+    told = []
     for version, count in enumerate((1, 3, 2, 3, 4), 1):
         world.see(shown(version=version, count=count))
         world.pass_time()
-    assert [step for step, _ in world.pager.steps] == ["trigger", "update", "update"]
+        told.append(len(world.pager.log))
+    assert told == [1, 2, 2, 3, 4]
+
+
+@pytest.mark.parametrize("looks", ["at each", "at the last only", "after a death"])
+def test_a_new_deed_after_a_late_proof_is_told_though_the_count_was_told_before(looks: str) -> None:
+    world = World()
+    world.see(shown(count=2))
+    world.pass_time()
+    world.see(shown(version=2, count=1))
+    if looks == "at each":
+        world.pass_time()
+    elif looks == "after a death":
+        world.start()
+    world.see(shown(version=3, count=2))
+    world.pass_time()
+    assert world.pager.steps == [("trigger", "al_1"), ("update", "al_1")]
 
 
 def test_an_alert_that_was_over_before_anybody_was_told_is_never_spoken_of() -> None:
@@ -82,6 +99,17 @@ def test_two_hours_of_outage_end_in_one_incident_for_each_alert(failure: Answer)
     world.pass_time(600)
     assert world.pager.incidents == {f"al_{number}": "open" for number in range(3)}
     assert set(world.pager.rings.values()) == {1}
+
+
+def test_what_is_told_after_an_outage_is_true_when_it_is_told() -> None:
+    world = World(Counting(always=AWAY))
+    world.see(shown())
+    world.pass_time(1800)
+    assert "until" in dict(world.pager.log[-1].message.facts)
+    world.pass_time(HOUR_S)
+    world.pager.always = None
+    world.pass_time(600)
+    assert "until" not in dict(world.pager.log[-1].message.facts)
 
 
 def test_an_alert_that_came_and_went_while_nobody_answered_the_door_is_never_spoken_of() -> None:
@@ -174,7 +202,7 @@ def test_a_channel_that_is_gone_gets_nothing_until_it_is_enabled() -> None:
     world.pass_time(HOUR_S)
     assert len(world.pager.log) == 1
     assert world.said[-1] == ("pager", "410 Gone")
-    world.engine.set_disabled("pager", "")
+    world.engine.set_disabled("pager", "", world.now)
     world.pass_time(60)
     assert world.pager.incidents == {"al_1": "open", "al_2": "open"}
 

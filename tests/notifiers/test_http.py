@@ -45,14 +45,19 @@ def answer_to(says: Says, **options: Any) -> Answer:
         (200, Outcome.DELIVERED),
         (202, Outcome.DELIVERED),
         (204, Outcome.DELIVERED),
-        (301, Outcome.REFUSED),
-        (307, Outcome.REFUSED),
+        (301, Outcome.RETRY),
+        (307, Outcome.RETRY),
         (400, Outcome.REFUSED),
-        (401, Outcome.REFUSED),
-        (404, Outcome.REFUSED),
+        (401, Outcome.RETRY),
+        (403, Outcome.RETRY),
+        (404, Outcome.RETRY),
+        (405, Outcome.RETRY),
+        (407, Outcome.RETRY),
         (408, Outcome.RETRY),
         (410, Outcome.DISABLED),
         (413, Outcome.REFUSED),
+        (415, Outcome.REFUSED),
+        (422, Outcome.REFUSED),
         (425, Outcome.RETRY),
         (429, Outcome.RETRY),
         (500, Outcome.RETRY),
@@ -64,6 +69,13 @@ def test_each_status_has_its_outcome(status: int, outcome: Outcome) -> None:
     answer = answer_to(Says(status, b""))
     assert answer.outcome is outcome
     assert answer.words.startswith(str(status))
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 407])
+def test_a_refusal_that_only_a_person_mends_is_told_from_an_outage(status: int) -> None:
+    answer = answer_to(Says(status, b""))
+    assert (answer.is_misset, answer.unsent) == (True, True)
+    assert not answer_to(Says(503, b"")).is_misset
 
 
 def test_a_refusal_shows_the_beginning_of_the_body_made_safe() -> None:
@@ -80,6 +92,9 @@ def test_a_refusal_shows_the_beginning_of_the_body_made_safe() -> None:
         ("3600", RETRY_AFTER_S_MAX),
         ("3601", RETRY_AFTER_S_MAX),
         ("9" * 400, RETRY_AFTER_S_MAX),
+        ("00000000001000", 1000.0),
+        ("0" * 400 + "7", 7.0),
+        ("000", 0.0),
         ("Tue, 24 Nov 2026 09:15:30 GMT", 30.0),
         ("Tue, 24 Nov 2026 09:14:00 GMT", 0.0),
         ("Tue, 24 Nov 2099 09:14:00 GMT", RETRY_AFTER_S_MAX),
@@ -103,7 +118,7 @@ def test_what_a_receiver_asks_to_wait_is_handed_on() -> None:
 def test_a_redirect_is_not_followed() -> None:
     with loopback() as elsewhere, loopback(Says(302, b"", {"Location": elsewhere.url})) as server:
         answer = post(server.url).answer
-    assert answer.outcome is Outcome.REFUSED
+    assert answer.outcome is Outcome.RETRY
     assert "redirect" in answer.words
     assert elsewhere.got == []
 
@@ -176,7 +191,8 @@ class Names:
             "10.0.0.1 127.0.0.1 0.0.0.0 169.254.169.254 192.168.0.1 172.16.0.1 100.64.0.1 192.0.2.1 224.0.1.1",
             "255.255.255.255 240.0.0.1 :: ::1 fe80::1 fe80::1%1 fc00::1 fd00:ec2::254 ff02::1 2001:db8::1",
             "::ffff:10.0.0.1 ::ffff:127.0.0.1 ::7f00:1 64:ff9b::a00:1 64:ff9b::7f00:1 64:ff9b:1::1 2002:a00:1::",
-            "2001:0:1::1 localhost 127.1 2130706433",
+            "2001:0:1::1 localhost 127.1 2130706433 fec0::1 ::ffff:0:10.0.0.1 2000::5efe:10.0.0.1",
+            "2000::200:5efe:10.0.0.1 192.0.0.192 5f00::1 3fff::1 192.88.99.1 168.63.129.16 ::10.0.0.1 4000::1",
         )
         for address in line.split()
     ],
@@ -185,7 +201,9 @@ def test_an_address_that_is_not_public_is_told_whatever_its_form(address: str) -
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::", "::ffff:8.8.8.8"]
+)
 def test_a_public_address_is_told_whatever_its_form(address: str) -> None:
     assert is_public(address)
 
@@ -293,6 +311,32 @@ def test_neither_words_nor_logs_show_the_secret_of_an_address(says: Says, caplog
     for shown in (answer.words, caplog.text):
         assert "cccccccc" not in shown
         assert "key-of-ours" not in shown
+
+
+SIGNATURE = "AbCdEf-1234_567%2Bxyz"
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        f"the signature {SIGNATURE} is invalid",
+        "the signature AbCdEf-1234_567+xyz is invalid",
+        "no workflow 0a1b2c3d%2F4e5f there",
+        "no workflow 0a1b2c3d/4e5f there",
+        f"/workflows/0a1b2c3d%2F4e5f?api-version=1&sig={SIGNATURE} is gone",
+    ],
+)
+def test_no_piece_of_an_address_is_shown_as_written_or_decoded(echoed: str) -> None:
+    with loopback(Says(401, echoed.encode())) as server:
+        words = post(f"{server.url}/workflows/0a1b2c3d%2F4e5f?api-version=1&sig={SIGNATURE}").answer.words
+    assert [piece for piece in ("AbCdEf", "1234_567", "0a1b2c3d") if piece in words] == []
+
+
+@pytest.mark.parametrize("url", ["https://[::1/secret-of-ours", "https://h:99999999/secret-of-ours", "secret-of-ours"])
+def test_what_is_no_address_is_told_and_not_shown(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    answer = post(url).answer
+    assert (answer.outcome, answer.unsent) == (Outcome.RETRY, True)
+    assert "secret-of-ours" not in answer.words + caplog.text
 
 
 def test_half_a_secret_is_not_shown_where_the_words_are_cut() -> None:

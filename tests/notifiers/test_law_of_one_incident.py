@@ -30,6 +30,8 @@ histories = st.lists(st.one_of(changes, changes, answers, deaths, passing, st.ju
 
 OPENS = ("change", 0, "open", 1, "critical")
 ENDS = ("change", 0, "resolved", 1, "critical")
+TAKEN = ("change", 0, "acknowledged", 1, "critical")
+NOW = ("pass", 0.0)
 
 
 def play(world: World, what: tuple[Any, ...], versions: dict[int, int]) -> None:
@@ -58,6 +60,11 @@ def play(world: World, what: tuple[Any, ...], versions: dict[int, int]) -> None:
 @given(histories, st.booleans())
 @example([OPENS, ("answers", [SILENT]), ("pass", 0.0), ENDS], True)
 @example([OPENS, ("die", "after"), ("pass", 0.0), ENDS, ("start",)], True)
+@example([OPENS, NOW, ENDS, ("die", "after"), NOW, OPENS], True)
+@example([OPENS, NOW, ENDS, ("answers", [SILENT]), NOW, OPENS], True)
+@example([OPENS, NOW, TAKEN, NOW, ENDS, ("answers", [SILENT]), NOW, OPENS], True)
+@example([OPENS, NOW, TAKEN, NOW, ENDS, ("die", "after"), NOW, OPENS, TAKEN], True)
+@example([OPENS, NOW, TAKEN, NOW, OPENS, ("die", "before"), NOW], True)
 def test_in_the_end_the_receiver_has_one_incident_for_each_alert_in_the_state_of_the_alert(
     history: list[tuple[Any, ...]], takes_lost: bool
 ) -> None:

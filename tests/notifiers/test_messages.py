@@ -147,6 +147,39 @@ def test_it_is_said_until_when_an_alert_may_be_withdrawn(closes: str, words: str
     assert dict(message.facts).get("until") == words
 
 
+def test_it_is_not_said_of_a_time_that_is_past_when_it_is_said() -> None:
+    row = shown(closes_at=at("10:14:00"))
+    for now, words in ((at("10:13:59"), "may still be withdrawn until 10:14 UTC"), (at("10:14:00"), None)):
+        assert dict(build_message(row, Step.TRIGGER, now=now).facts).get("until") == words
+    next_day = build_message(shown(closes_at="2026-11-25T00:10:00.000000Z"), Step.TRIGGER, now="2026-11-25T00:05:00Z")
+    assert dict(next_day.facts)["until"] == "may still be withdrawn until 00:10 UTC"
+
+
+def test_an_incident_that_ends_while_its_alert_is_open_again_says_that_a_page_follows() -> None:
+    message = build_message(of_reason("stale"), Step.RESOLVE)
+    assert message.lines == ("opened again after somebody took it: a new page follows", "do: see the next page")
+    assert "resolved" not in dict(message.facts)
+
+
+def test_many_alerts_are_told_by_what_is_done_to_their_incident() -> None:
+    def lines(step: Step, state: str) -> tuple[str, str]:
+        return build_digest([shown(state=state), shown(state="resolved")], why="many", key="st_1", step=step).lines
+
+    assert lines(Step.TRIGGER, "open")[1].startswith("do: look at them together")
+    assert lines(Step.ACKNOWLEDGE, "acknowledged")[1] == "somebody is on it"
+    assert lines(Step.RESOLVE, "resolved") == ("all of them are over", "do: nothing")
+    assert lines(Step.RESOLVE, "open")[1] == "do: see the next page"
+
+
+@pytest.mark.parametrize("action", ["$(id)", "--json", "a b", "x" * 65, ""])
+def test_an_id_that_others_chose_enters_no_command(action: str) -> None:
+    facts = dict(build_message(shown(actions=[action]), Step.TRIGGER).facts)
+    assert "explain" not in facts
+    assert dict(build_message(shown(actions=["po-991"]), Step.TRIGGER).facts)["explain"] == (
+        "stepwatch explain po-991 --tenant acme"
+    )
+
+
 def test_the_console_on_a_terminal_and_a_message_use_the_same_words() -> None:
     alert = of_reason("stale")
     message = build_message(alert, Step.TRIGGER)

@@ -59,6 +59,19 @@ def test_a_mute_ends_up_in_its_record_and_comes_out_the_same() -> None:
     assert (over.until, over.ended_by) == (T0_US + 5, "ivo")
 
 
+def test_the_record_of_a_mute_keeps_who_made_it_when_and_until_when_it_was_to_last() -> None:
+    made = mute().model_copy(update={"made": T0_US})
+    over = ended(read_mute(encode_mute(made)[1]), "ivo", T0_US + 60 * SECOND_US)
+    kept = read_mute(encode_mute(over)[1])
+    assert (kept.made, kept.by, kept.reason) == (T0_US, "olga", "the payout service moves")
+    assert (kept.until, kept.ended_by, kept.planned) == (T0_US + 60 * SECOND_US, "ivo", T0_US + 600 * SECOND_US)
+    assert ended(kept, "eve", T0_US + 61 * SECOND_US).planned == kept.planned
+    assert kept.words.endswith(
+        "until 2026-11-24T09:04:20Z (ended by ivo, it was to last until 2026-11-24T09:13:20Z) by olga at "
+        "2026-11-24T09:03:20Z: the payout service moves"
+    )
+
+
 @pytest.mark.parametrize("value", [b"", b"{}", b"[]", b'{"match":{"colour":"red"}}', b"\xff"])
 def test_a_record_that_is_no_mute_is_refused_with_its_field(value: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):

@@ -89,12 +89,20 @@ def test_an_event_of_any_text_stays_within_pagerdutys_size(text: str) -> None:
     assert len(json_bytes(build_event(of_text(text), ROUTING_KEY))) <= EVENT_BYTES_MAX
 
 
-def test_an_invalid_event_is_refused_with_pagerdutys_reason_but_not_with_the_key(tmp_path: Path) -> None:
+def test_an_invalid_event_is_refused_with_pagerdutys_reason(tmp_path: Path) -> None:
+    with loopback(Says(400, b'{"status":"invalid event","errors":["summary is too long"]}')) as server:
+        pager = receiver(type="pagerduty", url=server.url, routing_key_file=secret_file(tmp_path, ROUTING_KEY))
+        [answer] = deliver(pager, delivery())
+    assert answer.outcome is Outcome.REFUSED
+    assert "summary is too long" in answer.words
+
+
+def test_a_wrong_key_is_no_fault_of_the_event_and_is_not_shown(tmp_path: Path) -> None:
     body = f'{{"status":"invalid event","errors":["\'routing_key\' {ROUTING_KEY} is wrong"]}}'.encode()
     with loopback(Says(400, body)) as server:
         pager = receiver(type="pagerduty", url=server.url, routing_key_file=secret_file(tmp_path, ROUTING_KEY))
         [answer] = deliver(pager, delivery())
-    assert answer.outcome is Outcome.REFUSED
+    assert (answer.outcome, answer.is_misset) == (Outcome.RETRY, True)
     assert "is wrong" in answer.words
     assert ROUTING_KEY not in answer.words
 

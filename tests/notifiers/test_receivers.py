@@ -121,6 +121,22 @@ def test_a_key_that_cannot_sign_is_refused_without_showing_it(key: str, tmp_path
     assert key not in caught.value.words.replace("`whsec_`", "")
 
 
+@pytest.mark.parametrize(
+    "rotated",
+    ["https://[::1/s3cret-of-ours", "https://h:s3cret-of-ours/x", "http://h/s3cret-of-ours", "s3cret-of-ours"],
+)
+def test_an_address_that_was_rotated_to_none_is_told_by_its_file_and_nothing_is_sent(
+    rotated: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = Path(secret_file(tmp_path, "https://chat.example/first"))
+    teams = build_receiver(TypeAdapter(ChannelConfig).validate_python({"name": "c", "type": "teams", "url_file": path}))
+    path.write_text(rotated)
+    [answer] = deliver(teams, delivery())
+    assert (answer.outcome, answer.unsent) == (Outcome.RETRY, True)
+    assert answer.words.startswith(f"url_file: {path}: expected ")
+    assert "s3cret" not in answer.words + caplog.text
+
+
 def test_a_file_of_authorities_that_is_none_is_refused(tmp_path: Path) -> None:
     url = secret_file(tmp_path, "https://hooks.acme.example/x")
     for ca_file in (secret_file(tmp_path, "no certificate"), str(tmp_path / "missing.pem")):

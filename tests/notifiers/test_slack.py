@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stepwatch.notifiers.delivery import Outcome, Step
+from stepwatch.notifiers.delivery import Outcome, Receiver, Step
 from stepwatch.notifiers.fit import utf16_units
 from stepwatch.notifiers.slack import (
     BLOCKS_MAX,
@@ -20,7 +20,7 @@ from stepwatch.notifiers.slack import (
     build_content,
 )
 from tests.notifiers.deliveries import HOSTILE, KEY, LONG, deliver, delivery, of_text, receiver, secret_file
-from tests.notifiers.loopback import Got, Says, loopback
+from tests.notifiers.loopback import Got, Loopback, Says, loopback
 
 ALL_BLOCKS_UNITS_MAX = 13_000
 """Beyond it `msg_blocks_too_long` was met (slackapi/bolt-js issue 2509)."""
@@ -114,13 +114,17 @@ def slack_api(got: Got) -> Says:
     return Says(200, b'{"ok":true,"channel":"C1","ts":"17.1"}')
 
 
+def bot_for(server: Loopback, folder: Path) -> Receiver:
+    return receiver(type="slack", token_file=secret_file(folder, "xoxb-1"), channel="C1", api_url=server.url)
+
+
 def test_a_bot_posts_one_message_and_edits_it(tmp_path: Path) -> None:
     with loopback() as server:
         server.answers = [slack_api]
-        bot = receiver(type="slack", token_file=secret_file(tmp_path, "xoxb-1"), channel="C1", api_url=server.url)
-        opened, resolved = deliver(bot, delivery(), delivery(Step.RESOLVE, reference="C1:17.1"))
-    assert (opened.outcome, opened.reference) == (Outcome.DELIVERED, "C1:17.1")
-    assert (resolved.outcome, resolved.reference) == (Outcome.DELIVERED, "C1:17.1")
+        bot = bot_for(server, tmp_path)
+        opened, resolved = deliver(bot, delivery(), delivery(Step.RESOLVE, reference="C1:17.1:critical"))
+    assert (opened.outcome, opened.reference) == (Outcome.DELIVERED, "C1:17.1:critical")
+    assert (resolved.outcome, resolved.reference) == (Outcome.DELIVERED, "C1:17.1:critical")
     post, update = server.got
     assert (post.path, update.path) == ("/chat.postMessage", "/chat.update")
     assert (post.json["channel"], update.json["channel"], update.json["ts"]) == ("C1", "C1", "17.1")
@@ -128,13 +132,40 @@ def test_a_bot_posts_one_message_and_edits_it(tmp_path: Path) -> None:
     assert update.json["text"].startswith("RESOLVED: ")
 
 
-@pytest.mark.parametrize("reference", ["C1:9.9", "C1:", "garbled"])
+def test_an_incident_that_opens_again_is_another_message_since_an_edit_rings_nobody(tmp_path: Path) -> None:
+    with loopback() as server:
+        server.answers = [slack_api]
+        [answer] = deliver(bot_for(server, tmp_path), delivery(version=3, reference="C1:5.5:critical"))
+    assert [got.path for got in server.got] == ["/chat.postMessage"]
+    assert answer.reference == "C1:17.1:critical"
+
+
+def test_one_that_grows_graver_is_told_in_its_thread_and_in_the_channel(tmp_path: Path) -> None:
+    with loopback() as server:
+        server.answers = [slack_api]
+        worse = delivery(Step.UPDATE, version=2, reference="C1:17.1:high")
+        [answer] = deliver(bot_for(server, tmp_path), worse)
+    update, reply = server.got
+    assert (update.path, reply.path) == ("/chat.update", "/chat.postMessage")
+    assert (reply.json["thread_ts"], reply.json["reply_broadcast"]) == ("17.1", True)
+    # Later steps edit the incident's own message.
+    assert answer.reference == "C1:17.1:critical"
+
+
+@pytest.mark.parametrize("rang", ["critical", ""])
+def test_one_that_only_grows_is_edited(rang: str, tmp_path: Path) -> None:
+    with loopback() as server:
+        server.answers = [slack_api]
+        deliver(bot_for(server, tmp_path), delivery(Step.UPDATE, version=2, count=9, reference=f"C1:17.1:{rang}"))
+    assert [got.path for got in server.got] == ["/chat.update"]
+
+
+@pytest.mark.parametrize("reference", ["C1:9.9", "C1:", "garbled", "C1:9.9:low"])
 def test_a_message_that_cannot_be_edited_is_followed_by_another(reference: str, tmp_path: Path) -> None:
     with loopback() as server:
         server.answers = [slack_api]
-        bot = receiver(type="slack", token_file=secret_file(tmp_path, "xoxb-1"), channel="C1", api_url=server.url)
-        [answer] = deliver(bot, delivery(Step.UPDATE, reference=reference))
-    assert (answer.outcome, answer.reference) == (Outcome.DELIVERED, "C1:17.1")
+        [answer] = deliver(bot_for(server, tmp_path), delivery(Step.UPDATE, reference=reference))
+    assert (answer.outcome, answer.reference) == (Outcome.DELIVERED, "C1:17.1:critical")
     assert server.got[-1].path == "/chat.postMessage"
 
 
@@ -143,16 +174,20 @@ def test_a_message_that_cannot_be_edited_is_followed_by_another(reference: str, 
     [
         (b'{"ok":false,"error":"ratelimited"}', Outcome.RETRY, "ratelimited"),
         (b'{"ok":false,"error":"internal_error"}', Outcome.RETRY, "internal_error"),
-        (b'{"ok":false,"error":"invalid_auth"}', Outcome.REFUSED, "invalid_auth"),
+        (b'{"ok":false,"error":"invalid_auth"}', Outcome.RETRY, "invalid_auth"),
+        (b'{"ok":false,"error":"token_revoked"}', Outcome.RETRY, "token_revoked"),
+        (b'{"ok":false,"error":"not_in_channel"}', Outcome.RETRY, "not_in_channel"),
+        (b'{"ok":false,"error":"msg_blocks_too_long"}', Outcome.REFUSED, "msg_blocks_too_long"),
         (b'{"ok":false,"error":"invalid_blocks"}', Outcome.REFUSED, "invalid_blocks"),
-        (b'{"ok":false}', Outcome.REFUSED, "None"),
+        (b'{"ok":false}', Outcome.RETRY, "None"),
         (b"<html>", Outcome.RETRY, "expected JSON"),
         (b"[]", Outcome.RETRY, "expected JSON"),
     ],
 )
 def test_what_slack_refuses_with_200_is_no_success(body: bytes, outcome: Outcome, words: str, tmp_path: Path) -> None:
     with loopback(Says(200, body)) as server:
-        bot = receiver(type="slack", token_file=secret_file(tmp_path, "xoxb-1"), channel="C1", api_url=server.url)
-        [answer] = deliver(bot, delivery())
+        [answer] = deliver(bot_for(server, tmp_path), delivery())
     assert answer.outcome is outcome
     assert words in answer.words
+    # What an operator has set wrong is nothing that waiting mends.
+    assert answer.is_misset is (words in ("invalid_auth", "token_revoked", "not_in_channel", "None"))

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from tests.notifiers.world import AWAY, RATED, Counting, World, at, blind, shown, silence
 
-from stepwatch.notifiers.notices import ShownAlert
-from stepwatch.schemas.times import format_time
-from tests.notifiers.world import AWAY, T0_S, Counting, World, shown
-
-RATED = """
-version: 1
-channels: [{name: pager, type: console, rate: {per_minute: 3}}]
-routes: [{to: [pager]}]
-"""
 CRITICAL_ONLY = """
 version: 1
 channels: [{name: pager, type: console}]
 routes: [{match: {severity: critical}, to: [pager]}, {to: []}]
 """
-
-
-def at(seconds: float) -> str:
-    return format_time(int((T0_S + seconds) * 1_000_000))
-
-
-def silence(version: int = 1, **changes: Any) -> ShownAlert:
-    said = {"kind": "source_silence", "severity": "high", "tenant": "", "subject": "", "policy": "", "reason": "/idp"}
-    return shown(0, version, **{**said, "alert_id": "al_silence", "first_time": at(-300), **changes})
-
-
-def blind(number: int, version: int = 1, **changes: Any) -> ShownAlert:
-    return shown(number, version, **{"kind": "blind", "reason": "source_silent", "severity": "high", **changes})
 
 
 def rings(world: World) -> int:

@@ -71,6 +71,7 @@ def test_a_card_of_any_text_is_shorter_than_teams_takes(text: str) -> None:
         (b"1", Outcome.DELIVERED),
         (b"delivery failed with error: Microsoft Teams endpoint returned HTTP error 429", Outcome.RETRY),
         (b"delivery failed with error: Microsoft Teams endpoint returned HTTP error 413", Outcome.REFUSED),
+        (b"delivery failed with error: Microsoft Teams endpoint returned HTTP error 403", Outcome.RETRY),
     ],
 )
 def test_what_a_connector_refuses_with_200_is_no_success(body: bytes, outcome: Outcome, tmp_path: Path) -> None:

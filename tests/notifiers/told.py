@@ -8,7 +8,15 @@ from typing import Any
 
 from stepwatch.notifiers.delivery import Message, Step
 from stepwatch.notifiers.disclosure import Disclosure
-from stepwatch.notifiers.messages import build_digest, build_message, build_not_judged_message, build_test_message
+from stepwatch.notifiers.grouping import forgotten
+from stepwatch.notifiers.ledger import Told
+from stepwatch.notifiers.messages import (
+    build_digest,
+    build_forgotten,
+    build_message,
+    build_not_judged_message,
+    build_test_message,
+)
 from stepwatch.notifiers.notices import NotJudged, Seen, ShownAlert, read_alert, seen_of
 from stepwatch.streams.wording import PATTERNS, REASONS, deed
 from tests.store.rows import alert, at
@@ -104,7 +112,14 @@ def examples() -> Iterator[tuple[str, Message]]:
         yield f"not judged, shown {level.value}", build_not_judged_message(BUG, shown=level)
     yield "not judged", build_not_judged_message(BUG, console_url=CONSOLE)
     many = [shown(), shown(severity="high", subject="bob"), of_pattern("otp_guessing", last_time=at("09:40:00"))]
-    yield "digest", build_digest(many, why="more than 6 in a minute", console_url=CONSOLE)
+    key = "dg_0123456789abcdef0123456789abcdef"
+    yield "digest", build_digest(many, why="more than 6 in a minute", key=key, console_url=CONSOLE)
+    over = [shown(state="resolved"), shown(state="resolved", subject="bob")]
+    yield "digest, resolved", build_digest(over, why="more than 6 in a minute", key=key, step=Step.RESOLVE)
+    yield (
+        "digest, forgotten",
+        build_forgotten(forgotten(key, [Told("pager", key, "acme", 7, severity="high", count=3)])),
+    )
     yield "digest of one policy", build_digest(many[:2], why="more than 20 of one policy in a minute")
     yield "test", build_test_message("pager")
 

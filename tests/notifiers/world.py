@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from stepwatch.notifiers.delivery import Answer, Delivery, Outcome, Step
@@ -20,11 +20,22 @@ OK = Answer(Outcome.DELIVERED, "202 Accepted")
 AWAY = Answer(Outcome.RETRY, "connection refused", unsent=True)
 SILENT = Answer(Outcome.RETRY, "no answer within 10 s")
 REFUSED = Answer(Outcome.REFUSED, "400 Bad Request", unsent=True)
+MISSET = Answer(Outcome.RETRY, "401: wrong key", unsent=True, is_misset=True)
 GONE = Answer(Outcome.DISABLED, "410 Gone", unsent=True)
 ONE_CHANNEL = """
 version: 1
 channels: [{name: pager, type: console}]
 routes: [{to: [pager]}]
+"""
+RATED = """
+version: 1
+channels: [{name: pager, type: console, rate: {per_minute: 3}}]
+routes: [{to: [pager]}]
+"""
+WITH_BACKUP = """
+version: 1
+channels: [{name: pager, type: console}, {name: mail, type: console}]
+routes: [{to: [pager], escalate: {to: mail, after: 5m}}]
 """
 
 
@@ -106,8 +117,13 @@ class World:
     def pager(self) -> Counting:
         return self.receivers["pager"]
 
-    def start(self) -> Engine:
-        """The next process."""
+    @property
+    def now(self) -> str:
+        """The time, RFC 3339."""
+        return at(self.now_s - T0_S)
+
+    def start(self, controls: Callable[[Engine], None] = lambda engine: None) -> Engine:
+        """The next process; `controls` is what it learns before its partitions."""
         self.lives += 1
         self.is_dead = False
         engine = self.engine = Engine(
@@ -121,7 +137,8 @@ class World:
             trouble=lambda channel, words: self.said.append((channel, words)),
         )
         for channel, words in self.disabled.items():
-            engine.set_disabled(channel, words)
+            engine.set_disabled(channel, words, "")
+        controls(engine)
         for alert in self.alerts[0].values():
             engine.see_silence(alert)
         for partition, alerts in self.alerts.items():
@@ -182,6 +199,22 @@ class World:
 
     async def _disable(self, channel: str, words: str) -> None:
         self.disabled[channel] = words
+
+
+def at(seconds: float) -> str:
+    """So long after the begin, RFC 3339."""
+    return format_time(int((T0_S + seconds) * 1_000_000))
+
+
+def silence(version: int = 1, **changes: object) -> ShownAlert:
+    """An alert that a source is silent."""
+    said = {"kind": "source_silence", "severity": "high", "tenant": "", "subject": "", "policy": "", "reason": "/idp"}
+    return shown(0, version, **{**said, "alert_id": "al_silence", "first_time": at(-300), **changes})
+
+
+def blind(number: int, version: int = 1, **changes: object) -> ShownAlert:
+    """An alert that a silent source explains."""
+    return shown(number, version, **{"kind": "blind", "reason": "source_silent", "severity": "high", **changes})
 
 
 def shown(number: int = 1, version: int = 1, **changes: object) -> ShownAlert:

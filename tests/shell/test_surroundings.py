@@ -52,8 +52,25 @@ def test_a_file_of_a_secret_that_others_may_read_is_wrong_and_one_that_the_group
     (missing,) = check_secrets(Settings(clickhouse_key=tmp_path / "none", clickhouse_cert=tmp_path / "none"))
     assert "STEPWATCH_CLICKHOUSE_KEY=" in missing.words
     assert "cannot be read: No such file" in missing.words
+    (key,) = check_secrets(Settings(ingest_tls_key=file, ingest_tls_cert=file))
+    assert "STEPWATCH_INGEST_TLS_KEY=" in key.words
     (folder,) = check_secrets(Settings(clickhouse_password_file=tmp_path))
     assert "cannot be read: Is a directory" in folder.words
+
+
+def test_a_secret_that_the_routing_file_names_is_looked_at_too(tmp_path: Path) -> None:
+    routes, key, authority = tmp_path / "routes.yaml", tmp_path / "pagerduty", tmp_path / "ca.pem"
+    routes.write_text(
+        f"version: 1\nchannels: [{{name: pager, type: pagerduty, routing_key_file: {key}, ca_file: {authority}}}]\n"
+        "routes: [{to: [pager]}]\n"
+    )
+    key.write_text("s3cret")
+    key.chmod(0o644)
+    (wrong,) = check_secrets(Settings(notify_routes=routes))
+    assert f"{routes}: channels[pager].routing_key_file={key} is open to every user" in wrong.words
+    key.chmod(0o400)
+    (well,) = check_secrets(Settings(notify_routes=routes))
+    assert (well.words, well.do) == (f"closed to others: {key}", "")
 
 
 def test_the_disk_of_the_data_folder_is_told_and_a_folder_that_is_not_there_is_no_problem(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_who_may_only_read_sees_the_runs_and_drops_none(desk: Desk, clickhouse: 
     assert [row["actions"] for row in desk.run("runs", "list", "--json", **reader_of(clickhouse)).rows] == [5]
     dropped = desk.run("runs", "drop", "nov", **reader_of(clickhouse))
     assert dropped.status == 2
-    assert "refuses user reader" in dropped.err
+    assert "refuses user analyst" in dropped.err
 
 
 def test_another_products_log_counts_what_is_no_event_by_reason(desk: Desk) -> None:

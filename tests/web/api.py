@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
+import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +17,17 @@ from stepwatch.agents.settings import Settings
 from stepwatch.embedded import ports
 from stepwatch.ingest.tokens import create_token, wall_clock_us
 from stepwatch.schemas.times import format_time
-from tests.live.harness import Worker, new_settings
+from tests.live.harness import Worker, new_settings, until
 
 STRUCTURED = "application/cloudevents+json"
+POLICY = """\
+version: 1
+policies:
+  - id: payout
+    match: {action: ["payments.payout.*"]}
+    require: {amr_any: [hwk]}
+    alert: {grace: 0s}
+"""
 
 
 class Answer(NamedTuple):
@@ -32,19 +44,26 @@ class Answer(NamedTuple):
 
 
 class Api:
-    """A process of the role, with a token that may do everything in tenant acme."""
+    """A process of the role, with a token that may do everything in tenant acme; with TLS, its authority is ca.pem."""
 
-    def __init__(self, kafka: str, tmp: Path, **changes: Any) -> None:
+    def __init__(self, kafka: str, tmp: Path, settings: Settings | None = None, **changes: Any) -> None:
         values = {"ingest_port": ports.any_free(), "tokens_file": tmp / "tokens.json", **changes}
-        self.settings: Settings = new_settings(kafka, tmp, **values)
+        made = new_settings(kafka, tmp, **values) if settings is None else settings.model_copy(update=values)
+        self.settings: Settings = made
         self.secret = create_token(
-            self.settings.tokens_path, "all", tenants=["acme"], sources=["*"], may=["post", "read"]
+            self.settings.tokens_path, "all", tenants=["acme"], sources=["*"], may=["post", "read", "respond"]
         )
         self._log = tmp / "ingest.log"
+        with_tls = self.settings.ingest_tls_cert is not None
+        self._tls = ssl.create_default_context(cafile=tmp / "ca.pem") if with_tls else None
 
     def start(self) -> Worker:
         """Start it; the caller stops it."""
         return Worker(self.settings, self._log, "stepwatch.cli.main ingest")
+
+    def said(self) -> str:
+        """Its log so far."""
+        return self._log.read_text()
 
     def token(self, name: str, **words: Any) -> str:
         """Another token's secret."""
@@ -56,9 +75,10 @@ class Api:
         said |= {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             said.setdefault("Content-Type", STRUCTURED)
-        request = urllib.request.Request(f"http://127.0.0.1:{self.settings.ingest_port}{path}", body, said)
+        scheme = "http" if self._tls is None else "https"
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.settings.ingest_port}{path}", body, said)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=self._tls) as answer:
                 return Answer(answer.status, dict(answer.headers), answer.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, dict(error.headers), error.read())
@@ -78,6 +98,19 @@ class Api:
     def connect(self) -> socket.socket:
         """A connection of one's own, with a time limit."""
         return socket.create_connection(("127.0.0.1", self.settings.ingest_port), timeout=30)
+
+
+@contextlib.contextmanager
+def serving(api: Api) -> Iterator[Worker]:
+    """The process, ready, and stopped at the end."""
+    worker = api.start()
+    try:
+        asyncio.run(until(api.ready, 60, "ready"))
+        yield worker
+    finally:
+        status = worker.stop()
+        assert api.secret not in worker.said
+    assert status == 0, worker.said
 
 
 def event(id: str, kind: str = "action.performed", *, subject: str = "alice", **data: Any) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from stepwatch.ingest import modes
 from stepwatch.ingest.accepting import Accepting, Taken
-from stepwatch.ingest.bodies import BODY_BYTES_MAX, Held, unpack
+from stepwatch.ingest.bodies import BODY_BYTES_MAX, MEMBERS_MAX, Held, unpack
 from stepwatch.ingest.modes import EVENTS_MAX, read_events
 from stepwatch.ingest.problems import Problem
 from stepwatch.ingest.tokens import Token
@@ -107,6 +108,44 @@ def test_a_thousand_events_are_taken_and_one_more_is_not() -> None:
     assert refused.value.status == 413
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b"[" + b"0," * 500_000 + b"0]"),
+        ("application/json", b" [ " + b'{"a":[1,2]} , ' * 20_000 + b"0]"),
+        ("application/x-ndjson", b"\n" * 1_000_000),
+        ("application/x-ndjson", b"0\n" * 500_000),
+    ],
+)
+def test_what_holds_far_too_many_is_refused_before_it_is_taken_apart(
+    kind: str, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: bytes) -> list[bytes]:
+        raise AssertionError("all of it was taken apart")
+
+    monkeypatch.setattr(modes, "_decode_array", never)
+    with pytest.raises(Problem) as refused:
+        read_events([], kind, body)
+    assert refused.value.status == 413
+
+
+def test_an_array_of_few_events_may_hold_any_number_of_commas() -> None:
+    wide = json.dumps(event(extra=list(range(30_000)))).encode()
+    assert read_events([], "application/json", b"[" + wide + b" ,\n" + ONE + b"]") == [wide, ONE]
+    with pytest.raises(Problem, match="no JSON array"):
+        read_events([], "application/json", b"[" + wide + b" ,\n" + ONE + b"}")
+
+
+def test_a_ce_header_by_chance_leaves_lines_what_they_are() -> None:
+    assert read_events([(b"ce-ray", b"x")], "application/x-ndjson", ONE + b"\n" + TWO) == [ONE, TWO]
+
+
+def test_data_in_binary_mode_may_have_a_member_of_any_name() -> None:
+    headers = [(b"ce-id", b"e1"), (b"ce-type", b"stepwatch.action.performed")]
+    (text,) = read_events(headers, "application/json", b'{"specversion":"2","action":"a.b"}')
+    assert json.loads(text)["data"] == {"specversion": "2", "action": "a.b"}
+
+
 def test_gzip_unpacks_to_one_mebibyte_and_not_to_one_byte_more() -> None:
     with Held(8 << 20).hold() as hold:
         assert len(unpack(gzip.compress(bytes(BODY_BYTES_MAX)), hold)) == BODY_BYTES_MAX
@@ -138,6 +177,14 @@ def test_two_members_of_gzip_are_one_body() -> None:
         assert unpack(gzip.compress(ONE) + gzip.compress(TWO), hold) == ONE + TWO
 
 
+def test_sixteen_members_of_gzip_are_taken_and_one_more_is_not() -> None:
+    member = gzip.compress(b"")
+    with Held(1 << 20).hold() as hold:
+        assert unpack(member * (MEMBERS_MAX - 1) + gzip.compress(ONE), hold) == ONE
+        with pytest.raises(Problem, match="more than 16 members"):
+            unpack(member * MEMBERS_MAX + gzip.compress(ONE), hold)
+
+
 def test_what_all_requests_hold_is_bounded_and_given_back() -> None:
     held = Held(100)
     with held.hold() as first, held.hold() as second:
@@ -167,10 +214,32 @@ def test_a_heartbeat_goes_to_every_partition_of_the_authentications() -> None:
     assert taken.counts.total() == 1
 
 
-def test_an_unknown_type_of_ours_is_counted_and_not_stored() -> None:
-    taken = take(event("n", "biometric.enrolled"), event("a"))
-    assert taken.skipped.total() == 1
-    assert len(taken.records) == 1
+def test_an_unknown_type_of_ours_is_named_and_stored_with_the_authentications_of_its_subject() -> None:
+    enrolled = event("n", "biometric.enrolled", subject="a@corp", data={"tenant": "acme", "new": [1]})
+    taken = take(enrolled, event("m", "action.perfomed"), event("o", "action.perfomed"), event("a"))
+    assert (taken.counts.total(), taken.skipped.total()) == (1, 3)
+    assert [(one.type, one.count, one.hint) for one in taken.skipped_types()] == [
+        ("stepwatch.action.perfomed", 2, "did you mean stepwatch.action.performed?"),
+        ("stepwatch.biometric.enrolled", 1, "is it from a newer version?"),
+    ]
+    assert [record.topic for record in taken.records] == ["stepwatch.authentications"] * 3 + ["stepwatch.actions"]
+    stored = taken.records[0]
+    assert (stored.key, stored.partition) == (b"acme/alice", partition_of(b"acme/alice", PARTITIONS))
+    assert json.loads(stored.value) == enrolled
+
+
+def test_an_answer_names_ten_unknown_types_and_counts_all() -> None:
+    taken = take(*(event(f"e{number}", f"new.kind{number}") for number in range(11)))
+    assert (len(taken.skipped_types()), taken.skipped.total(), len(taken.records)) == (10, 11, 11)
+
+
+@pytest.mark.parametrize("changes", [{"data": None, "subject": 7, "time": "soon"}, {"data": [1], "subject": ""}])
+def test_of_an_unknown_type_only_tenant_and_source_must_be_clear(changes: dict[str, Any]) -> None:
+    (record,) = take(event("n", "new.kind", **changes), by=token(tenants=["default"])).records
+    assert record.key == b"default/"
+    with pytest.raises(Problem) as refused:
+        take(event("n", "new.kind", data={"tenant": ["acme"]}))
+    assert (refused.value.status, refused.value.errors[0].field) == (400, "data.tenant")
 
 
 def test_each_bad_event_is_named_by_its_index_and_field_and_none_is_taken() -> None:
@@ -192,7 +261,7 @@ def test_a_time_ten_minutes_ahead_is_taken_and_a_microsecond_more_is_not() -> No
     assert refused.value.errors[0].field == "time"
 
 
-@pytest.mark.parametrize("kind", ["action.performed", "heartbeat"])
+@pytest.mark.parametrize("kind", ["action.performed", "heartbeat", "new.kind"])
 def test_the_source_of_the_workers_pulses_is_refused_whoever_posts(kind: str) -> None:
     with pytest.raises(Problem) as refused:
         take(event("p", kind, source="stepwatch"), by=token(sources=["*"]))
@@ -206,6 +275,8 @@ def test_the_source_of_the_workers_pulses_is_refused_whoever_posts(kind: str) ->
         (event(data={"action": "a.b"}), "data.tenant"),
         (event(source="/other"), "source"),
         (event("h", "heartbeat", source="/other"), "source"),
+        (event("n", "new.kind", data={"tenant": "other"}), "data.tenant"),
+        (event("n", "new.kind", source="/other"), "source"),
     ],
 )
 def test_what_a_token_is_not_bound_to_is_forbidden_and_nothing_is_taken(sent: dict[str, Any], field: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from stepwatch.ingest.tokens import Tokens, TokensRefused, create_token, hash_of, read_tokens, revoke_token
-from stepwatch.schemas.times import SECOND_US
+from stepwatch.schemas.times import SECOND_US, TIME_END_US
 from tests.cli.console import run
 
 NOW_US = 1_795_511_000 * SECOND_US
@@ -53,6 +54,44 @@ def test_a_token_ends_exactly_when_it_expires(tmp_path: Path) -> None:
     now_us = NOW_US + SECOND_US - 1
     assert tokens.find(secret) is not None
     now_us = NOW_US + SECOND_US
+    assert tokens.find(secret) is None
+
+
+@pytest.mark.parametrize("end", ["2026-01-01", "never", "2262-01-01T00:00:00Z"])
+def test_an_end_that_cannot_be_read_lets_nobody_in_rather_than_the_token_for_ever(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "tokens.json"
+    secret = create_token(path, "bank", tenants=["acme"], may=["read"])
+    held = json.loads(path.read_text())
+    held["tokens"][0]["expires_at"] = end
+    path.write_text(json.dumps(held))
+    with pytest.raises(TokensRefused, match=r"tokens\.0\.expires_at: .*RFC 3339"):
+        Tokens(path).find(secret)
+
+
+def test_a_token_may_end_in_the_last_microsecond_of_2261_and_no_later(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    left_us = TIME_END_US - NOW_US
+    with pytest.raises(TokensRefused, match=r"^expires: .*2261"):
+        create_token(path, "late", tenants=["acme"], may=["read"], expires_in_us=left_us, now_us=NOW_US)
+    create_token(path, "last", tenants=["acme"], may=["read"], expires_in_us=left_us - 1, now_us=NOW_US)
+    assert [token.expires_at for token in read_tokens(path)] == ["2261-12-31T23:59:59.999999Z"]
+
+
+def test_a_change_that_leaves_size_and_mtime_as_they_were_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    secret = create_token(path, "bank", tenants=["acme"], may=["read"])
+    tokens = Tokens(path)
+    assert tokens.find(secret) is not None
+    before, text = path.stat(), path.read_text()
+    # The clock of file systems may tick every 4 ms only.
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        path.write_text(text.replace(hash_of(secret), hash_of("another")))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_mtime_ns, path.stat().st_ino, path.stat().st_size) == (
+        before.st_mtime_ns,
+        before.st_ino,
+        before.st_size,
+    )
     assert tokens.find(secret) is None
 
 
@@ -127,7 +166,14 @@ def test_the_commands_create_list_and_revoke_and_show_the_secret_once(tmp_path: 
     assert run(tmp_path, "token", "revoke", "bank", "--data", "data").status == 1
 
 
-@pytest.mark.parametrize("words", [("--tenant", "acme"), ("--tenant", "acme", "--source", "*", "--expires", "90")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--tenant", "acme"),
+        ("--tenant", "acme", "--source", "*", "--expires", "90"),
+        ("--tenant", "acme", "--source", "*", "--expires", "99999d"),
+    ],
+)
 def test_a_command_without_a_source_or_with_a_wrong_age_is_misuse(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = run(tmp_path, "token", "create", "bank", *words, "--data", "data")
     assert done.status == 2

@@ -17,11 +17,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import ClusterAuthorizationFailedError, TopicAuthorizationFailedError
 
 from stepwatch.agents.settings import Settings
+from stepwatch.embedded import ports
 from stepwatch.schemas.keys import partition_of, subject_key
 from stepwatch.schemas.times import format_time
 from tests.live.harness import new_settings, read, until, with_topics
 from tests.live.road import POLICY, Role, Town, assert_accounted, query, until_judged, verdicts_of
 from tests.servers import ClickHouseSettings
+from tests.web.api import Api, event, serving
 from tests.wire.commands import PATIENCE_MS, run, run_all
 from tests.wire.listeners import ROLES, Wire
 from tests.wire.rights import Right, grant, granted, kafka_acls_tool, recipe, rights_of, take_away
@@ -36,6 +38,7 @@ READS: dict[str, set[str]] = {
     "correlate": TOPICS - {"alerts", "notifications"},
     "store": OUTPUTS | {"responses"},
     "notify": {"alerts", "dead-letters", "notifications"},
+    "ingest": {"authentications", "policies", "alerts", "responses"},
     "operator": {"policies"},
     "publisher": {"policies"},
     "repairer": INPUTS | {"policies", "dead-letters"},
@@ -49,6 +52,7 @@ WRITES: dict[str, set[str]] = {
     "correlate": INPUTS | OUTPUTS | {"state"},
     "store": set(),
     "notify": {"notifications"},
+    "ingest": {"actions", "authentications", "responses"},
     "operator": {"policies"},
     "publisher": {"policies"},
     "repairer": INPUTS,
@@ -79,6 +83,7 @@ class Estate:
             "policies_dir": None,
             "store_web_port": 0,
             "notify_web_port": 0,
+            "ingest_port": ports.any_free(),
         }
         return new_settings("", self.tmp, **self.wire.way_in("SASLTLS", role), **{**values, **changes})
 
@@ -215,6 +220,31 @@ async def _told(notify: Role, town: Town) -> bool:
     return any(line.startswith("OPENED") and town.tenant in line for line in notify.said.splitlines())
 
 
+def test_the_api_takes_events_and_decisions_with_its_user_whether_a_worker_reads_them_or_not(
+    estate: Estate, tmp_path: Path
+) -> None:
+    api = Api("", tmp_path, estate.settings("ingest"))
+    worker = Role(estate.settings("correlate"), tmp_path / "correlate.log", "correlate")
+
+    async def alerts() -> list[str]:
+        found = [row["alert_id"] for row in api.ask("/v1/alerts").said["alerts"]]
+        return found if len(found) == 2 else []
+
+    try:
+        with serving(api) as process:
+            heavy = {"sensitivity": "critical"}  # and no policy: an alert of its own
+            sent = [event(name, subject=name, action="a.b", resource=heavy) for name in ("over-http-1", "over-http-2")]
+            assert api.post(*sent).status == 202
+            first, second = asyncio.run(until(alerts, 60, "the alerts"))
+            assert api.ask(f"/v1/alerts/{first}/resolve", b"").said["state"] == "resolved"
+            assert worker.stop() == 0, worker.said
+            pending = api.ask(f"/v1/alerts/{second}/resolve", b"")
+            assert (pending.status, pending.said["state"]) == (202, "open"), pending.body
+    finally:
+        worker.kill()
+    assert not estate.wire.secrets.told_by(process.said)
+
+
 def test_each_user_reads_and_writes_what_its_role_needs_and_nothing_else(
     wire: Wire, clickhouse: ClickHouseSettings, tmp_path: Path
 ) -> None:
@@ -281,6 +311,10 @@ MISSING = [
     ("store", "Read", "group", "store", "store"),
     ("notify", "Read", "topic", "alerts", "notify"),
     ("notify", "Read", "group", "notify", "notify"),
+    ("ingest", "Read", "topic", "policies", "ingest"),
+    ("ingest", "Read", "topic", "authentications", "ingest"),
+    ("ingest", "Read", "topic", "alerts", "ingest"),
+    ("ingest", "Read", "topic", "responses", "ingest"),
     ("operator", "Create", "topic", "", "topics create"),
     ("operator", "Write", "topic", "policies", "policy apply {policy}"),
     ("publisher", "Read", "topic", "policies", "policy apply {policy}"),

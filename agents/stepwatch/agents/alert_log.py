@@ -16,7 +16,7 @@ from stepwatch.agents.settings import Settings
 from stepwatch.notifiers.notices import rank_of
 from stepwatch.schemas.compiled import FastAlertRow
 from stepwatch.schemas.responses import Response
-from stepwatch.schemas.times import parse_time
+from stepwatch.schemas.times import format_time, parse_time
 from stepwatch.streams.decode import Fault
 from stepwatch.streams.reading import response_of
 
@@ -74,6 +74,39 @@ class Standing:
     partition: int
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of an alert's history: a change of its state, or what a person decided.
+
+    Attributes:
+        at: when, RFC 3339.
+        what: `change` or `decision`.
+        version: of the alert; of a decision the one that the person saw.
+        result: `high open`, `acknowledge`.
+        by, note: of a decision who and why; of a change nobody, and its title.
+    """
+
+    at: str
+    what: str
+    version: int
+    result: str
+    by: str
+    note: str
+
+
+def change_of(alert: AlertState) -> Step:
+    """A version of an alert as a line of its history."""
+    by = f" by {alert['resolved_by']}" if alert["resolved_by"] else ""
+    result = f"{alert['severity']} {alert['state']}{by}"
+    return Step(alert["updated_at"], "change", alert["version"], result, "", alert["title"])
+
+
+def decision_of(said: Response, arrival_us: int) -> Step:
+    """A decision as a line of the history; its time is its arrival where it says none of ours."""
+    at = said.at if said.at.endswith("Z") else format_time(arrival_us)
+    return Step(at, "decision", said.seen_version, said.decision, said.by, said.note)
+
+
 def read_state(value: bytes | None) -> AlertState | None:
     """A version of an alert from its record; None of a tombstone, and of what is none."""
     if value is None:
@@ -85,10 +118,14 @@ def read_state(value: bytes | None) -> AlertState | None:
     return said
 
 
+def place_of(alert: AlertState) -> tuple[bool, int, str, str]:
+    """Where an alert stands in the order in which somebody should look; the greatest comes first."""
+    return alert["state"] != "resolved", rank_of(alert["severity"]), alert["updated_at"], alert["alert_id"]
+
+
 def worst_first(alerts: Iterable[AlertState]) -> list[AlertState]:
     """Alerts in the order in which somebody should look: not resolved, then the severest, then the newest."""
-    newest = sorted(alerts, key=lambda alert: (alert["updated_at"], alert["alert_id"]), reverse=True)
-    return sorted(newest, key=lambda alert: (alert["state"] == "resolved", -rank_of(alert["severity"])))
+    return sorted(alerts, key=place_of, reverse=True)
 
 
 async def read_standing(settings: Settings) -> dict[str, Standing]:

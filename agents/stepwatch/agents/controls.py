@@ -19,7 +19,7 @@ from stepwatch.notifiers.notices import ShownAlert, read_alert
 
 log = get_logger(__name__)
 
-UNREADABLE = Counter("stepwatch_notify_unreadable_controls", "Records of partition 0 that are not what they must be.")
+UNREADABLE = Counter("stepwatch_notify_unreadable_records", "Records that are not what their topic holds.", ["topic"])
 _POLL_MS = 500
 
 
@@ -27,7 +27,7 @@ class Told0(Protocol):
     """Who is told of what partition 0 says: the engine."""
 
     def set_mute(self, mute: Mute) -> None: ...
-    def set_disabled(self, channel: str, words: str) -> None: ...
+    def set_disabled(self, channel: str, words: str, at: str) -> None: ...
     def see_silence(self, alert: ShownAlert) -> None: ...
     def see_silence_told(self, told: Told) -> None: ...
 
@@ -80,7 +80,7 @@ class Controls:
                 else:
                     self._take_control(record.key or b"", record.value)
             except ValueError as error:
-                UNREADABLE.inc()
+                UNREADABLE.labels(tp.topic).inc()
                 where = f"{tp.topic}-{tp.partition}@{record.offset}"
                 log.error(f"{where}: {error}; passed over", code="unreadable_record")
 
@@ -89,7 +89,7 @@ class Controls:
             self._engine.set_mute(read_mute(value))
         elif key.startswith(CHANNEL_KEY):
             switch = read_switch(value)
-            self._engine.set_disabled(switch.channel, switch.words if switch.disabled else "")
+            self._engine.set_disabled(switch.channel, switch.words if switch.disabled else "", switch.at)
         elif is_told(key) and not (told := read_told(value)).tenant:
             # Of the alerts only those of silent sources have no tenant.
             self._engine.see_silence_told(told)

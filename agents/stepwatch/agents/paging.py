@@ -17,10 +17,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from mode import Service
-from prometheus_client import Counter
 
 from stepwatch.agents.clients import close_client, in_words, open_consumer, open_producer, open_reader
-from stepwatch.agents.controls import Controls
+from stepwatch.agents.controls import UNREADABLE, Controls
 from stepwatch.agents.dead_letters import letter_of
 from stepwatch.agents.errors import SettingWrong
 from stepwatch.agents.health import Health
@@ -36,8 +35,6 @@ from stepwatch.schemas.times import format_time
 from stepwatch.streams.effects import BUG
 
 log = get_logger(__name__)
-
-UNREADABLE = Counter("stepwatch_notify_unreadable_records", "Records that are not what their topic holds.", ["topic"])
 
 _POLL_MS = 200
 _RECORDS_MAX = 2000
@@ -102,6 +99,8 @@ class Paging(Service):
         self._producer: AIOKafkaProducer | None = None
         # Dead letters that are still to be told: partition -> offset -> key of the incident.
         self._letters: dict[int, dict[int, str]] = {}
+        # Channels that left the routing file -> how many incidents were open there when it was said.
+        self._strangers: dict[str, int] = {}
         self._committed_s = 0.0
         self._committed: dict[TopicPartition, int] = {}
         health.waits("kafka", "joining the group")
@@ -140,6 +139,19 @@ class Paging(Service):
             self.engine.lose(partition)
             self._committed = {tp: offset for tp, offset in self._committed.items() if tp.partition != partition}
             self._letters.pop(partition, None)
+        self._say_strangers()
+
+    def _say_strangers(self) -> None:
+        """Say of each channel that left the routing file what is open there: nobody ends it."""
+        strangers = self.engine.strangers()
+        for channel in self._strangers.keys() - strangers.keys():
+            self._health.thrives(f"channel {channel}")
+        for channel, count in strangers.items():
+            words = f"it is not in the file, and {count:,} incidents are open there: put it back until they are over"
+            self._health.suffers(f"channel {channel}", words)
+            if count > self._strangers.get(channel, 0):
+                log.error(f"channel {channel}: {words}", code="channel_left_the_file")
+        self._strangers = strangers
 
     @Service.task
     async def _read(self) -> None:
@@ -195,6 +207,7 @@ class Paging(Service):
         told = [one for record in kept[ledger_tp].values() if (one := _told(record)) is not None]
         self._letters[partition] = {}
         stale = self.engine.own(partition, alerts, told, letters_from)
+        self._say_strangers()
         await self._forget(partition, stale)
         log.info("took over", partition=partition, alerts=len(alerts), told=len(told))
 

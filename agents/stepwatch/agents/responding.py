@@ -33,11 +33,13 @@ class Effect:
         alert: as it stands now, as far as it was read back.
         done: the decision had its effect.
         words: why it has not, and what to do; `""` where it has.
+        pending: no worker has read it yet, so it may still have its effect.
     """
 
     alert: AlertState
     done: bool
     words: str = ""
+    pending: bool = False
 
 
 def refusal_of(alert: AlertState, decision: str) -> str:
@@ -106,7 +108,9 @@ async def respond(settings: Settings, standing: Standing, response: Response, wa
     if alert["state"] in _BECOMES[response.decision]:
         return Effect(alert, done=True)
     responses = TopicPartition(settings.topics.responses, standing.partition)
-    return Effect(alert, done=False, words=await _why_not(settings, responses, offset, response, alert, wait_s))
+    pending = not await _was_read(settings, responses, offset)
+    words = _not_read(wait_s) if pending else _outrun(response, alert)
+    return Effect(alert, done=False, words=words, pending=pending)
 
 
 async def _write(settings: Settings, standing: Standing, response: Response) -> int:
@@ -140,15 +144,15 @@ async def _read_back(
     return alert
 
 
-async def _why_not(
-    settings: Settings, tp: TopicPartition, offset: int, response: Response, alert: AlertState, wait_s: float
-) -> str:
-    if await _was_read(settings, tp, offset):
-        return (
-            f"the worker has read it, and the alert stays as it is: since version {response.seen_version}, which you "
-            f"saw, something has joined it (it is at version {alert['version']}, with {alert['count']:,} in it): look "
-            f"at it with `stepwatch alerts show {alert['alert_id']}`, and decide again"
-        )
+def _outrun(response: Response, alert: AlertState) -> str:
+    return (
+        f"the worker has read it, and the alert stays as it is: since version {response.seen_version}, which you "
+        f"saw, something has joined it (it is at version {alert['version']}, with {alert['count']:,} in it): look "
+        f"at it with `stepwatch alerts show {alert['alert_id']}`, and decide again"
+    )
+
+
+def _not_read(wait_s: float) -> str:
     return (
         f"Kafka has it, but no worker has read it within {wait_s:g} s: it counts when one does; see whether "
         "`stepwatch correlate` runs, with `stepwatch doctor`"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -12,9 +11,10 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stepwatch.agents.errors import SettingWrong
+from stepwatch.agents.kafka_tls import build_ssl_context
 from stepwatch.schemas.topics import Topics
 
-Role = Literal["correlate", "store", "notify", "ingest"]
+Role = Literal["correlate", "store", "notify", "ingest", "console"]
 
 
 class Settings(BaseSettings):
@@ -166,6 +166,43 @@ class Settings(BaseSettings):
     assurance_wait_ms: int = Field(
         default=2_000, ge=10, description="How long an answer about assurance waits for what was just reported, ms."
     )
+    ingest_respond_ms: int = Field(
+        default=10_000,
+        ge=10,
+        description="How long a decision about an alert waits for its effect, ms; workers note every 5 s what they "
+        "have read.",
+    )
+    ingest_streams: int = Field(default=100, ge=0, description="The most streams of alerts at a time.")
+    ingest_beat_ms: int = Field(
+        default=15_000, ge=100, description="How often a silent stream of alerts says that it is alive, ms."
+    )
+
+    # The console
+    console_host: str = Field(default="127.0.0.1", description="Address on which the console is served.")
+    console_port: int = Field(default=7320, ge=1, le=65535, description="Its port.")
+    console_tls_cert: Path | None = Field(
+        default=None, description="PEM file of the console's certificate; none: plain HTTP, or a proxy before it."
+    )
+    console_tls_key: Path | None = Field(default=None, description="PEM file of that certificate's key.")
+    console_users_file: Path | None = Field(
+        default=None, description="The password file; none: console-users.json in the data folder."
+    )
+    console_token: SecretStr | None = Field(
+        default=None,
+        description="Opens the console where nobody has a password, on loopback only; none: a new one at each start.",
+    )
+    console_idle_ms: int = Field(
+        default=30 * 60_000, ge=1000, description="After which a session that nobody uses ends, ms."
+    )
+    console_session_ms: int = Field(
+        default=12 * 3_600_000, ge=1000, description="How long a session lasts at most, ms."
+    )
+    console_streams: int = Field(default=200, ge=0, description="The most pages that are kept live at a time.")
+    console_connections: int = Field(default=1000, ge=1, description="The most connections at a time.")
+    console_workers: str = Field(
+        default="",
+        description="Metrics pages of correlate workers, http://host:port/metrics, by commas; none: this machine's.",
+    )
 
     # ClickHouse
     clickhouse_url: str = Field(default="http://127.0.0.1:8123", description="ClickHouse HTTP(S) address.")
@@ -180,6 +217,30 @@ class Settings(BaseSettings):
     clickhouse_cert: Path | None = Field(default=None, description="PEM file of our certificate, for mutual TLS.")
     clickhouse_key: Path | None = Field(default=None, description="PEM file of our certificate's key.")
     clickhouse_verify: bool = Field(default=True, description="Whether ClickHouse's certificate is checked.")
+    retention_audit_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days that ClickHouse keeps verdicts, by the action's time; whole months go, so up to a month "
+        "longer. None: for ever.",
+    )
+    retention_authentications_days: int | None = Field(
+        default=None, ge=1, description="The same of authentications, by their time."
+    )
+    retention_alerts_days: int | None = Field(
+        default=None, ge=31, description="The same of alerts, by their last change; an open one expires after 30 days."
+    )
+    retention_responses_days: int | None = Field(
+        default=None, ge=1, description="The same of what people decided about alerts, by its arrival."
+    )
+    retention_dead_letters_days: int | None = Field(
+        default=None, ge=1, description="The same of dead letters, by when they were set aside."
+    )
+    retention_client_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days after which client_*, user_agent and event_data of verdicts and authentications are emptied; "
+        "none: never.",
+    )
 
     # Every role
     data: Path = Field(
@@ -207,6 +268,10 @@ class Settings(BaseSettings):
             raise ValueError("STEPWATCH_KAFKA_SSL_CERT and STEPWATCH_KAFKA_SSL_KEY belong together: set both or none")
         if bool(self.ingest_tls_cert) != bool(self.ingest_tls_key):
             raise ValueError("STEPWATCH_INGEST_TLS_CERT and STEPWATCH_INGEST_TLS_KEY belong together: set both or none")
+        if bool(self.console_tls_cert) != bool(self.console_tls_key):
+            raise ValueError(
+                "STEPWATCH_CONSOLE_TLS_CERT and STEPWATCH_CONSOLE_TLS_KEY belong together: set both or none"
+            )
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_username:
             raise ValueError(f"STEPWATCH_KAFKA_SASL_USERNAME is needed for {self.kafka_security_protocol}")
         if urlsplit(self.clickhouse_url).password is not None:
@@ -228,6 +293,12 @@ class Settings(BaseSettings):
         return self.tokens_file.expanduser() if self.tokens_file is not None else self.data_dir / "tokens.json"
 
     @property
+    def console_users_path(self) -> Path:
+        """The console's password file."""
+        file = self.console_users_file
+        return file.expanduser() if file is not None else self.data_dir / "console-users.json"
+
+    @property
     def data_dir(self) -> Path:
         """The data folder, with `~` expanded."""
         return self.data.expanduser()
@@ -247,6 +318,7 @@ class Settings(BaseSettings):
             "store": self.store_web_port,
             "notify": self.notify_web_port,
             "ingest": self.ingest_port,
+            "console": self.console_port,
         }
         return ports[role] or None
 
@@ -283,7 +355,7 @@ class Settings(BaseSettings):
             "security_protocol": self.kafka_security_protocol,
         }
         if self.kafka_security_protocol.endswith("SSL"):
-            options["ssl_context"] = self._kafka_ssl_context()
+            options["ssl_context"] = build_ssl_context(self)
         if self.kafka_security_protocol.startswith("SASL"):
             options["sasl_mechanism"] = self.kafka_sasl_mechanism
             options["sasl_plain_username"] = self.kafka_sasl_username
@@ -295,34 +367,6 @@ class Settings(BaseSettings):
                 )
             options["sasl_plain_password"] = password
         return options
-
-    def _kafka_ssl_context(self) -> ssl.SSLContext:
-        try:
-            context = ssl.create_default_context(cafile=str(self.kafka_ssl_ca) if self.kafka_ssl_ca else None)
-        except OSError as error:
-            raise SettingWrong(
-                f"STEPWATCH_KAFKA_SSL_CA={self.kafka_ssl_ca} is no file of certificates in PEM: {_why(error)}"
-            ) from error
-        context.check_hostname = self.kafka_ssl_check_hostname
-        if self.kafka_ssl_cert and self.kafka_ssl_key:
-            # Without a password OpenSSL would ask for one on the terminal, and wait.
-            password = self.secret("kafka_ssl_key_password") or ""
-            try:
-                context.load_cert_chain(str(self.kafka_ssl_cert), str(self.kafka_ssl_key), password)
-            except OSError as error:
-                raise SettingWrong(
-                    f"STEPWATCH_KAFKA_SSL_CERT={self.kafka_ssl_cert} and STEPWATCH_KAFKA_SSL_KEY={self.kafka_ssl_key} "
-                    f"cannot be used: {_why(error)}; expected a certificate and its own key in PEM, and in "
-                    "STEPWATCH_KAFKA_SSL_KEY_PASSWORD the key's password where it has one"
-                ) from error
-        return context
-
-
-def _why(error: OSError) -> str:
-    """What OpenSSL or the system said of a file; OpenSSL's own words are for those who wrote it."""
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "it cannot be read, or the password is not the key's").replace("_", " ").lower()
-    return error.strerror or str(error)
 
 
 def _variable(name: str) -> str:

@@ -21,6 +21,7 @@ from stepwatch.store.dead_letters import build_dead_letter, build_refused
 from stepwatch.store.loader import Loader, Loading
 from stepwatch.store.migrate import MigrationRefused, migrate
 from stepwatch.store.responses import build_response_row
+from stepwatch.store.retention import apply_retention
 from stepwatch.store.tls import TlsRefused
 
 log = get_logger(__name__)
@@ -133,11 +134,14 @@ class Store:
         client = open_client(self._settings, with_database=False, answer_timeout_s=self._insisting.answer_s)
         try:
             ran = migrate(client, self._settings.clickhouse_database)
+            kept = apply_retention(client, self._settings)
         except BaseException:
             client.close()
             raise
         if ran:
             log.info("tables brought up to date", database=self._settings.clickhouse_database, migrations=ran)
+        if kept:
+            log.info("retention set", database=self._settings.clickhouse_database, changes=kept)
         self._client, self._loader = client, Loader(client)
 
 

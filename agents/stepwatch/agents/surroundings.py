@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import shutil
+import ssl
 import stat
 from pathlib import Path
 
@@ -19,20 +20,24 @@ _FREE_MIN_BYTES = 1 << 30
 _FREE_MIN = 0.05
 """Kafka and ClickHouse stop writing on a full disk, and merging needs room before that."""
 _OTHERS = stat.S_IRWXO
-ROLES: tuple[Role, ...] = ("correlate", "store", "notify")
-_KEYS = ("kafka_ssl_key", "clickhouse_key")
+ROLES: tuple[Role, ...] = ("correlate", "store", "notify", "ingest")
+_KEYS = ("kafka_ssl_key", "clickhouse_key", "ingest_tls_key", "console_tls_key")
 
 
-def check_page(role: Role, host: str, port: int, *, expected: bool) -> Check:
+def check_page(role: Role, host: str, port: int, *, expected: bool, tls: bool = False) -> Check:
     """What a role says of itself on /readyz; blocks for some seconds at most.
 
     Args:
         role: whose page.
         host, port: where it is.
         expected: the role must run here; else it may well run on another machine.
+        tls: it is served over TLS.
     """
-    name, where = f"{role} page", f"http://{host}:{port}/readyz"
+    name, where = f"{role} page", f"http{'s' if tls else ''}://{host}:{port}/readyz"
     connection = http.client.HTTPConnection(host, port, timeout=_PAGE_S)
+    if tls:
+        # Its certificate names the host that others know it by; here it is only asked how it is.
+        connection = http.client.HTTPSConnection(host, port, timeout=_PAGE_S, context=ssl._create_unverified_context())
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
@@ -65,23 +70,22 @@ def check_disk(settings: Settings) -> Check:
 
 
 def check_secrets(settings: Settings) -> list[Check]:
-    """The files of secrets that settings name: each is there, can be read, and by nobody else."""
+    """The files of secrets that settings and the routing file name: each is there, can be read, and by nobody else."""
     wrong = []
     files = _secret_files(settings)
     for name, path in files:
-        variable = f"STEPWATCH_{name.upper()}"
         try:
             with path.open("rb") as file:
                 file.read(1)
             mode = path.stat().st_mode
         except OSError as error:
-            words = f"{variable}={path} cannot be read: {error.strerror}"
+            words = f"{name}={path} cannot be read: {error.strerror}"
             wrong.append(Check("secrets", words, "put the file there, or name the right one"))
             continue
         if not stat.S_ISREG(mode):
-            wrong.append(Check("secrets", f"{variable}={path} is no file", "name a file"))
+            wrong.append(Check("secrets", f"{name}={path} is no file", "name a file"))
         elif mode & _OTHERS:
-            words = f"{variable}={path} is open to every user of this machine (mode {stat.S_IMODE(mode):04o})"
+            words = f"{name}={path} is open to every user of this machine (mode {stat.S_IMODE(mode):04o})"
             wrong.append(Check("secrets", words, f"chmod o= {path}; of a mounted secret set its mode to 0440"))
     if wrong:
         return wrong
@@ -116,6 +120,18 @@ def check_deadman(settings: Settings) -> Check:
 
 
 def _secret_files(settings: Settings) -> list[tuple[str, Path]]:
-    """(name of the setting, path) of each file that holds a secret."""
+    """(where it is named, path) of each file that holds a secret: by a setting, or in the routing file."""
     names = [name for name in Settings.model_fields if name.endswith("_file") or name in _KEYS]
-    return [(name, Path(value)) for name in names if (value := getattr(settings, name)) is not None]
+    files = [(f"STEPWATCH_{name.upper()}", Path(value)) for name in names if (value := getattr(settings, name))]
+    return files + _files_of_routes(settings)
+
+
+def _files_of_routes(settings: Settings) -> list[tuple[str, Path]]:
+    """(where it is named, path) of the secrets of the routing file; of a file with a fault `check_routes` tells."""
+    if settings.notify_routes is None:
+        return []
+    try:
+        routes = load_routes(settings.notify_routes)
+    except RoutesRefused:
+        return []
+    return [(f"{settings.notify_routes}: {field}", path) for field, path in routes.secret_files()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from stepwatch.agents.errors import EXIT_PROBLEM
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.screen import say
+from stepwatch.cli.who import named
 
 if TYPE_CHECKING:
     from stepwatch.agents.alert_log import AlertState
@@ -175,7 +175,7 @@ def mute(
     from stepwatch.cli.alerts_found import find_standing
     from stepwatch.cli.target import connect, quiet_logs
 
-    who = _named(by)
+    who = named(by)
     settings = connect(data, bootstrap)
     quiet_logs(settings)
     alert = find_standing(settings, alert_id).alert
@@ -207,7 +207,7 @@ def _decide(
     from stepwatch.cli.alerts_show import show_facts
     from stepwatch.cli.target import connect, quiet_logs
 
-    who = _named(by)
+    who = named(by)
     if len(note) > _TEXT_MAX:
         raise Misused(f"--note has {len(note):,} characters: expected at most {_TEXT_MAX:,}")
     settings = connect(data, bootstrap)
@@ -231,17 +231,6 @@ def _decide(
         raise typer.Exit(EXIT_PROBLEM)
     said = "noted" if decision == "note" else effect.alert["state"] if wait_s else "written, and not waited for"
     say(f"{alert['alert_id']}: {said}, by {who}")
-
-
-def _named(by: str | None) -> str:
-    """Who decides: as said, or the user of this system."""
-    try:
-        name = getpass.getuser() if by is None else by
-    except (OSError, KeyError, ImportError) as error:
-        raise Misused("this system does not say who you are: name yourself with --by NAME") from error
-    if not name.strip() or len(name) > _TEXT_MAX:
-        raise Misused(f"--by: expected a name of 1 to {_TEXT_MAX:,} characters")
-    return name
 
 
 def _one_of(option: str, values: list[str] | tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,10 @@ import msgspec
 from stepwatch.agents.alert_log import (
     AlertState,
     Standing,
+    Step,
     WantedAlerts,
+    change_of,
+    decision_of,
     read_past,
     read_standing,
     worst_first,
@@ -22,7 +25,6 @@ from stepwatch.cli.errors import Misused, NoTables, ServerAway
 from stepwatch.cli.screen import shown
 from stepwatch.cli.sql import ask
 from stepwatch.schemas.compiled import FastAlertRow
-from stepwatch.schemas.times import format_time
 
 FROM_CLICKHOUSE = "from ClickHouse"
 _TIMES = ("first_time", "last_time", "opened_at", "updated_at", "closes_at")
@@ -42,26 +44,6 @@ class Alerts:
     rows: list[AlertState]
     count: int
     where: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of an alert's history: a change of its state, or what a person decided.
-
-    Attributes:
-        at: when, RFC 3339.
-        what: `change` or `decision`.
-        version: of the alert; of a decision the one that the person saw.
-        result: `high open`, `acknowledge`.
-        by, note: of a decision who and why; of a change nobody, and its title.
-    """
-
-    at: str
-    what: str
-    version: int
-    result: str
-    by: str
-    note: str
 
 
 def find_alerts(settings: Settings, wanted: WantedAlerts, limit: int) -> Alerts:
@@ -94,10 +76,7 @@ def find_alert(settings: Settings, prefix: str) -> tuple[AlertState, list[Step],
         where = f"from Kafka, which keeps every change for 7 days and then the last: {away}"
     standing = find_standing(settings, prefix)
     states, decisions = asyncio.run(read_past(settings, standing))
-    steps = [_change(state) for state in states]
-    for said, arrival_us in decisions:
-        at = said.at if said.at.endswith("Z") else format_time(arrival_us)
-        steps.append(Step(at, "decision", said.seen_version, said.decision, said.by, said.note))
+    steps = [*map(change_of, states), *(decision_of(said, arrival_us) for said, arrival_us in decisions)]
     return standing.alert, sorted(steps, key=lambda step: step.at), where
 
 
@@ -172,9 +151,3 @@ def _state_of(row: dict[str, Any]) -> AlertState:
 
 def _rfc3339(time: str) -> str:
     return time.replace(" ", "T").rstrip("Z") + "Z"
-
-
-def _change(alert: AlertState) -> Step:
-    by = f" by {alert['resolved_by']}" if alert["resolved_by"] else ""
-    result = f"{alert['severity']} {alert['state']}{by}"
-    return Step(alert["updated_at"], "change", alert["version"], result, "", alert["title"])

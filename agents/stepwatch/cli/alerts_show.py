@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 
-from stepwatch.agents.alert_log import AlertState
-from stepwatch.cli.alerts_found import Alerts, Step
+from stepwatch.agents.alert_log import AlertState, Step
+from stepwatch.cli.alerts_found import Alerts
 from stepwatch.cli.report import SEVERITY_COLOURS
 from stepwatch.cli.screen import counted, paint, say, shown, table, width, wrapped
 from stepwatch.notifiers.plain import plain
+from stepwatch.schemas.times import parse_time
 
 ID_SHOWN = 11
 """`al_` and 8 digits: of thousands of alerts hardly two begin alike, and a command names those that do."""
@@ -66,11 +68,16 @@ def show_facts(alert: AlertState) -> None:
         "runbook": alert["runbook"],
         "actions": f"{alert['count']:,}: {', '.join(actions[:_ACTIONS_SHOWN])}{more}" if actions else "",
         "first, last": f"{alert['first_time']}, {alert['last_time']}",
-        "may change": f"until {alert['closes_at']}",
+        "may change": f"until {alert['closes_at']}" if _may_change(alert) else "",
     }
     for name, value in facts.items():
         if value:
             _line(name, value)
+
+
+def _may_change(alert: AlertState) -> bool:
+    """Whether later evidence may still take it back."""
+    return alert["state"] != "resolved" and (parse_time(alert["closes_at"]) or 0) > time.time_ns() // 1000
 
 
 def _line(name: str, value: str) -> None:

@@ -69,7 +69,7 @@ def _play(data: Path | None, seconds: float, people: int, seed: int) -> int:
     # The role's own lines go to its log; what is shown here is read from the same topic.
     stack = Stack(own.path, policies=POLICIES, apply_now=True, base=base, say=screen.hint)
     try:
-        with screen.waiting("starting Apache Kafka, ClickHouse and the roles correlate, store and notify ..."):
+        with screen.waiting("starting Apache Kafka, ClickHouse and the roles ..."):
             stack.start()
             waiting = stack.wait_ready()
         if waiting:
@@ -77,7 +77,9 @@ def _play(data: Path | None, seconds: float, people: int, seed: int) -> int:
                 say(f"not ready after 60 s: {words}; its log is in {own.logs}")
             return EXIT_AWAY
         screen.hint(f"all up in {time.monotonic() - begun:.0f} s; the day begins\n")
-        plan = Plan(seconds, people, seed, stay=screen.is_terminal, command=command, where=where)
+        plan = Plan(
+            seconds, people, seed, stay=screen.is_terminal, command=command, where=where, console=stack.console_url
+        )
         status = run(stack.settings, stack.supervisor, screen, plan)
     finally:
         screen.hint("stopping ...")

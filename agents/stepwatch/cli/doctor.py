@@ -79,11 +79,13 @@ def _local(settings: Settings, data: Path | None) -> Iterator[Check]:
     folder = data_folder(data, settings)
     chosen = ports.chosen(folder) if folder.is_owned() else {}
     for role in ROLES:
+        tls = role == "ingest" and settings.ingest_tls_cert is not None
+        host = settings.ingest_host if role == "ingest" else settings.web_host
         # Where `stepwatch up` runs it has chosen the ports, and the role must be there.
         if (port := chosen.get(f"{role}_web")) is not None:
-            yield check_page(role, ports.HOST, port, expected=True)
+            yield check_page(role, ports.HOST, port, expected=True, tls=tls)
         elif (port := settings.web_port(role)) is not None:
-            yield check_page(role, settings.web_host, port, expected=False)
+            yield check_page(role, host, port, expected=False, tls=tls)
     yield check_disk(settings)
     yield from check_secrets(settings)
     yield check_routes(settings)

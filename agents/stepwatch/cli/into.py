@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,16 +17,14 @@ from stepwatch.cli.clickhouse import clickhouse
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.lines import Converted, Origin, adapter_of
 from stepwatch.cli.policy import policy_files
+from stepwatch.cli.progress import watched
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+    from stepwatch.store.runs import About
     from stepwatch.streams.replay import Gathered
     from stepwatch.streams.sets import PolicySets
-
-T = TypeVar("T")
-_TICK = 10_000
-"""Lines or rows from one change of the progress line to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def judge_into(asked: Asked, as_json: bool) -> None:
 def _gather(lines: Converted, sets: PolicySets, gathered: Gathered, told: Told) -> None:
     from stepwatch.streams.replay import gather
 
-    for explained in gather(_watched(lines, "events read"), sets, gathered):
+    for explained in gather(watched(lines, "events read"), sets, gathered):
         name = explained.row["field"]
         told.rejected[name] += 1
         told.sentences.setdefault(name, (lines.origin(explained.row["line"]), explained.sentence))
@@ -114,32 +111,32 @@ def _gather(lines: Converted, sets: PolicySets, gathered: Gathered, told: Told) 
 
 
 def _fill(client: Client, live: str, asked: Asked, gathered: Gathered, sets: PolicySets, told: Told) -> None:
-    from stepwatch.store.runs import About, Filling, begin_run, end_run
+    from stepwatch.store.runs import About
     from stepwatch.streams.replay_rows import table_rows
 
     about = About(asked.source, asked.file, [str(path) for path in asked.policies])
-    begin_run(client, live, asked.run, about, replace=asked.replace)
+    rows = table_rows(gathered, sets, time.time_ns() // 1000)
+    told.refused, told.words = fill_run(client, live, asked.run, about, rows, replace=asked.replace)
+
+
+def fill_run(
+    client: Client, live: str, run: str, about: About, rows: Iterable[tuple[str, bytes]], *, replace: bool
+) -> tuple[int, str]:
+    """Make a run of (table, row) pairs; the client has its database selected afterwards.
+
+    Returns:
+        How many rows ClickHouse refused, and why, of the first.
+
+    Raises:
+        RunRefused: there is one of this name, and it is to stay.
+    """
+    from stepwatch.store.runs import Filling, begin_run, end_run
+
+    begin_run(client, live, run, about, replace=replace)
     filling = Filling(client)
-    filling.take(_watched(table_rows(gathered, sets, time.time_ns() // 1000), "rows written"))
+    filling.take(watched(rows, "rows written"))
     end_run(client, about)
-    told.refused = filling.refused
-    if filling.refusals:
-        table, refusal = filling.refusals[0]
-        told.words = f"{table}: {refusal.words}"
-
-
-def _watched(items: Iterable[T], words: str) -> Iterator[T]:
-    """The same items, counted on standard error where somebody looks."""
-    if not sys.stderr.isatty():
-        yield from items
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,} {task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(words, total=None)
-        for number, item in enumerate(items, start=1):
-            if number % _TICK == 0:
-                progress.update(task, completed=number)
-            yield item
+    if not filling.refusals:
+        return filling.refused, ""
+    table, refusal = filling.refusals[0]
+    return filling.refused, f"{table}: {refusal.words}"

@@ -11,16 +11,21 @@ import typer
 from stepwatch.agents.errors import EXIT_PROBLEM
 from stepwatch.cli import (
     alerts,
+    console,
     dead_letters,
     demo,
     doctor,
     events,
+    explain,
     export,
     heartbeat,
     identities,
     notify,
     policy,
+    policy_diff,
+    policy_lint,
     query,
+    rejudge,
     replay,
     report_cmd,
     roles,
@@ -32,6 +37,7 @@ from stepwatch.cli import (
     sql,
     token,
     topics,
+    tune,
     up,
 )
 from stepwatch.cli.errors import exit_of
@@ -68,7 +74,12 @@ def stepwatch(
 
 app.command()(demo.demo)
 app.command()(replay.replay)
+app.command()(explain.explain)
+app.command()(rejudge.rejudge)
+policy.commands.command("lint")(policy_lint.lint)
+policy.commands.command("diff")(policy_diff.diff)
 app.add_typer(policy.commands, name="policy")
+app.add_typer(tune.commands, name="tune")
 app.add_typer(identities.commands, name="identities")
 app.command()(up.up)
 app.command()(send.send)
@@ -87,6 +98,7 @@ app.command()(doctor.doctor)
 app.command()(roles.correlate)
 app.command()(roles.store)
 app.command()(roles.ingest)
+app.add_typer(console.commands, name="console")
 app.add_typer(token.commands, name="token")
 app.add_typer(notify.commands, name="notify")
 app.command()(settings.settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ import typer
 from stepwatch.agents.errors import EXIT_PROBLEM
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.screen import say, shown
+from stepwatch.cli.who import named
 
 if TYPE_CHECKING:
     from stepwatch.agents.settings import Settings
@@ -86,15 +86,15 @@ def fire(
 
 @commands.command()
 def explain(
-    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="As the alert shows it: al_...")],
+    alert_id: Annotated[str, typer.Argument(metavar="ID", help="Of an alert, or of many in one: al_, st_, dg_...")],
     file: File = None,
     bootstrap: Bootstrap = None,
     data: Data = None,
 ) -> None:
     """Say why an alert went where it went.
 
-    Which route, which channels, what kept it quiet, and what each channel was told when. Read from Kafka. Exit status
-    0; 1 where there is no such alert; 3 where Kafka does not answer.
+    Which route, which channels, what kept it quiet, and what each channel was told when; of a storm or a digest its
+    alerts too. Read from Kafka. Exit status 0; 1 where there is no such alert; 3 where Kafka does not answer.
     """
     from stepwatch.cli.notify_shows import find_alert, show_why
 
@@ -131,7 +131,7 @@ def mute(
     """
     from stepwatch.agents.controls import write_mute
 
-    said = _mute(match, begins, until, reason, by or getpass.getuser())
+    said = _mute(match, begins, until, reason, named(by))
     settings = _connect(data, bootstrap)
     asyncio.run(write_mute(settings, said))
     print(shown(f"{said.id}: {said.words}"))
@@ -166,7 +166,7 @@ def unmute(
     from stepwatch.cli.notify_shows import find_mutes
     from stepwatch.notifiers.mutes import ended
 
-    settings = _connect(data, bootstrap)
+    who, settings = named(by), _connect(data, bootstrap)
     now_us = time.time_ns() // 1000
     found = {mute.id: mute for mute in asyncio.run(find_mutes(settings)) if mute.until > now_us}.get(mute_id)
     if found is None:
@@ -175,7 +175,7 @@ def unmute(
             "file are ended there"
         )
         raise typer.Exit(EXIT_PROBLEM)
-    over = ended(found, by or getpass.getuser(), now_us)
+    over = ended(found, who, now_us)
     asyncio.run(write_mute(settings, over))
     print(shown(f"{over.id}: {over.words}"))
 
@@ -189,9 +189,10 @@ def enable(
     bootstrap: Bootstrap = None,
     data: Data = None,
 ) -> None:
-    """Send to a channel again, after its receiver had asked for nothing more (410).
+    """Send to a channel again, after its receiver had asked for nothing more (410), or had refused what it was sent.
 
-    What waits is sent at once. Exit status 0; 2 where there is no such channel; 3 where Kafka does not answer.
+    What waits is sent at once, and what was refused before is tried once more. Exit status 0; 2 where there is no such
+    channel; 3 where Kafka does not answer.
     """
     import time
 
@@ -199,12 +200,12 @@ def enable(
     from stepwatch.notifiers.ledger import Switch
     from stepwatch.schemas.times import format_time
 
-    settings = _connect(data, bootstrap)
+    who, settings = named(by), _connect(data, bootstrap)
     routes = _routes(settings, file)
     if channel not in routes.channels:
         raise Misused(f"{channel}: no such channel; there are {', '.join(routes.channels)}")
     now = format_time(time.time_ns() // 1000)
-    asyncio.run(write_switch(settings, Switch(channel, False, reason, by or getpass.getuser(), now)))
+    asyncio.run(write_switch(settings, Switch(channel, False, reason, who, now)))
     print(f"{channel}: enabled")
 
 
@@ -226,11 +227,13 @@ def _routes(settings: Settings, file: Path | None) -> Routes:
 
 
 def _mute(match: list[str], begins: str | None, until: str, reason: str, by: str) -> Mute:
+    import time
     import uuid
 
     from pydantic import ValidationError
 
     from stepwatch.notifiers.mutes import FIELDS, Mute
+    from stepwatch.schemas.times import format_time
 
     conditions: dict[str, list[str]] = {}
     for condition in match:
@@ -244,6 +247,7 @@ def _mute(match: list[str], begins: str | None, until: str, reason: str, by: str
         "until": _moment("--until", until),
         "reason": reason,
         "by": by,
+        "made": format_time(time.time_ns() // 1000),
         "id": f"mu_{uuid.uuid4().hex[:12]}",
     }
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,15 +13,18 @@ from aiokafka import TopicPartition
 from stepwatch.agents.clients import close_client, open_reader
 from stepwatch.agents.reading import Record, partition_count, read_until
 from stepwatch.agents.settings import Settings
-from stepwatch.cli.screen import shown
+from stepwatch.cli.screen import counted, shown
+from stepwatch.notifiers.book import Book
 from stepwatch.notifiers.delivery import Delivery, Outcome, Step
+from stepwatch.notifiers.grouping import is_group
 from stepwatch.notifiers.ledger import CHANNEL_KEY, Switch, Told, is_told, read_switch, read_told
 from stepwatch.notifiers.messages import build_test_message
 from stepwatch.notifiers.mutes import MUTE_KEY, Mute, read_mute
 from stepwatch.notifiers.notices import ShownAlert, read_alert
-from stepwatch.notifiers.routing import Routes
+from stepwatch.notifiers.routing import Routes, Target
 
 _T = TypeVar("_T")
+_MEMBERS_SHOWN = 50
 
 
 async def ring(routes: Routes, channels: Sequence[str]) -> list[str]:
@@ -37,39 +40,51 @@ async def ring(routes: Routes, channels: Sequence[str]) -> list[str]:
                 answer = await receivers[channel].deliver(Delivery(key, version, step, message, reference))
                 reference = answer.reference or reference
                 print(shown(f"{channel}: {step.value}: {answer.outcome.value}: {answer.words}"))
-                if answer.outcome is not Outcome.DELIVERED:
-                    failed.append(channel)
+                if answer.outcome is Outcome.DELIVERED:
+                    continue
+                failed.append(channel)
+                if answer.unsent:
                     break
+                # It may have rung all the same: whoever was called must not be left with it.
     finally:
         for receiver in receivers.values():
             await receiver.close()
-    return failed
+    return list(dict.fromkeys(failed))
 
 
 @dataclass(slots=True)
 class Found:
-    """What the topics have of one alert.
+    """What the topics have of one alert, or of a group of alerts.
 
     Attributes:
         alert: None where there is none.
+        members: of a group: its alerts, the first to open first; `alert` is the group then.
         told: what each channel was told of it, and of the incidents that speak for it.
         mutes: by command, those that are over too.
         disabled: channel -> why.
     """
 
     alert: ShownAlert | None = None
+    members: list[ShownAlert] = field(default_factory=list)
     told: dict[tuple[str, str], Told] = field(default_factory=dict)
     mutes: dict[str, Mute] = field(default_factory=dict)
     disabled: dict[str, Switch] = field(default_factory=dict)
 
 
 async def find_alert(settings: Settings, alert_id: str) -> Found:
-    """Read what there is of an alert; records that cannot be read are passed over, as the role does."""
+    """Read what there is of an alert, or a group's key; records that cannot be read are passed over, as the role does.
+
+    Of a group all alerts are read first, since only the ledger knows which are in it.
+    """
     found = Found()
+    alerts: dict[str, ShownAlert] = {}
     async for record in _all(settings, settings.topics.alerts):
-        key = (record.key or b"").decode(errors="replace")
-        if key.rpartition("/")[2] == alert_id and record.value is not None:
-            found.alert = _read(read_alert, record.value) or found.alert
+        key = (record.key or b"").decode(errors="replace").rpartition("/")[2]
+        if record.value is None:
+            alerts.pop(key, None)
+        elif (key == alert_id or is_group(alert_id)) and (alert := _read(read_alert, record.value)):
+            alerts[key] = alert
+    found.alert = alerts.get(alert_id)
     async for record in _all(settings, settings.topics.notifications):
         key_bytes = record.key or b""
         if key_bytes.startswith(MUTE_KEY) and record.value and (mute := _read(read_mute, record.value)):
@@ -78,6 +93,14 @@ async def find_alert(settings: Settings, alert_id: str) -> Found:
             found.disabled[switch.channel] = switch
         elif is_told(key_bytes) and record.value and (told := _read(read_told, record.value)):
             found.told[told.channel, told.key] = told
+    if is_group(alert_id):
+        book = Book(0)
+        for alert in alerts.values():
+            book.put_alert(alert)
+        for told in found.told.values():
+            book.put_told(told)
+        book.find_past()
+        found.alert, found.members = book.alert_of(alert_id), book.members(alert_id)
     return found
 
 
@@ -107,23 +130,48 @@ def show_why(routes: Routes, found: Found) -> None:
     alert = found.alert
     assert alert is not None, "it was found"
     now_us = time.time_ns() // 1000
-    print(shown(f"{alert.alert_id}: {alert.severity} {alert.kind}, {alert.state}, version {alert.version}"))
-    print(shown(f"  {alert.title}"))
-    targets = {target.channel: target for target in routes.targets(alert)}
-    if not targets:
+    behind = found.members if is_group(alert.alert_id) else [alert]
+    if behind:
+        print(shown(f"{alert.alert_id}: {alert.severity} {alert.kind}, {alert.state}, version {alert.version}"))
+    if is_group(alert.alert_id):
+        _show_members(alert, found.members)
+    else:
+        print(shown(f"  {alert.title}"))
+    targets = {target.channel: target for one in behind for target in routes.targets(one)}
+    if behind and not targets:
         print("  the routing file sends it to nobody")
     for mute in (*routes.mutes, *found.mutes.values()):
-        if mute.match.matches(alert):
+        if any(mute.match.matches(one) for one in behind):
             state = "muted by" if mute.holds(now_us) else "was or will be muted by"
             print(shown(f"  {state} {mute.id or 'the routing file'}: {mute.words}"))
     told_channels = [channel for channel, key in found.told if key == alert.alert_id]
-    for channel in dict.fromkeys([*targets, *told_channels]):
-        target = targets.get(channel)
-        why = f"by route {target.route} ({routes.routes[target.route].match.words})" if target else "by an escalation"
-        print(shown(f"  {channel}: {why}: {_told_words(found, channel, alert.alert_id)}"))
+    # A group is one channel's own.
+    for channel in dict.fromkeys(told_channels if is_group(alert.alert_id) else [*targets, *told_channels]):
+        why = f"{_why_told(routes, targets, channel)}: " if behind else ""
+        print(shown(f"  {channel}: {why}{_told_words(found, channel, alert.alert_id)}"))
         switch = found.disabled.get(channel)
         if switch is not None and switch.disabled:
             print(shown(f"    disabled since {switch.at[:19]}Z: {switch.words}; `stepwatch notify enable {channel}`"))
+
+
+def _show_members(group: ShownAlert, members: Sequence[ShownAlert]) -> None:
+    if not members:
+        print(shown(f"{group.alert_id}: none of its {group.count:,} is an alert of the topic, or is any more"))
+        print("  events that nobody judged are no alerts: `stepwatch dead-letters list --error bug`")
+        return
+    print(f"  {counted(len(members), 'alert')} in it now, of {group.count:,}:")
+    for member in members[:_MEMBERS_SHOWN]:
+        print(shown(f"    {member.alert_id}: {member.severity}, {member.state}: {member.title}"))
+    if len(members) > _MEMBERS_SHOWN:
+        print(f"    and {len(members) - _MEMBERS_SHOWN:,} more")
+
+
+def _why_told(routes: Routes, targets: Mapping[str, Target], channel: str) -> str:
+    if (target := targets.get(channel)) is not None:
+        return f"by route {target.route} ({routes.routes[target.route].match.words})"
+    if any(target.escalate is not None and target.escalate.to == channel for target in targets.values()):
+        return "by an escalation"
+    return "by a route that the file has no more"
 
 
 def _told_words(found: Found, channel: str, key: str) -> str:

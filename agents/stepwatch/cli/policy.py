@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(no_args_is_help=True, help="Check, test and apply policy files.")
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Policy files, or folders of them.")]
-_SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".yaml", ".yml")
 
 
 @commands.command()
@@ -39,8 +39,13 @@ def check(files: Files) -> None:
     print(paint("ok", "green") + (f", {counted(len(warnings), 'warning')}" if warnings else ""))
 
 
-@commands.command()
-def test(files: Files) -> None:
+@commands.command("test")
+def try_out(
+    files: Files,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Say what the tests never touch: patterns, conditions, filters, reasons.")
+    ] = False,
+) -> None:
     """Run the tests inside policy files.
 
     Exit status 0; 1 where a test failed or there is none; 2 where the set is refused.
@@ -53,6 +58,10 @@ def test(files: Files) -> None:
     failed = [outcome for outcome in outcomes if not outcome.passed]
     for outcome in failed:
         _show_failure(outcome)
+    if coverage and outcomes:
+        from stepwatch.cli.policy_coverage import coverage_lines
+
+        print("\n".join(coverage_lines(sets)))
     if not outcomes:
         say("no tests: write `tests` below a policy, at least one that must fire and one that must stay silent")
         raise typer.Exit(EXIT_PROBLEM)
@@ -103,7 +112,7 @@ def policy_files(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES and p.is_file())
+        inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
         if not inside:
             raise Misused(f"{path} holds no policy file (*.yaml, *.yml)")
         found += inside

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+T = TypeVar("T")
 _DRAW_S = 0.1
+_TICK = 10_000
+"""Items from one change of the line of `watched` to the next."""
 
 
 class Shown(Protocol):
@@ -57,3 +60,33 @@ def progress(total_bytes: int | None, *, wanted: bool = True) -> Iterator[Shown]
                 drawn = time.monotonic()
 
         yield show
+
+
+def watched(
+    items: Iterable[T], words: str, total: int | None = None, weigh: Callable[[T], int] | None = None
+) -> Iterator[T]:
+    """The same items, counted on standard error where somebody looks.
+
+    Args:
+        items: any number of them.
+        words: what they are, `events read`.
+        total: how many there are, or of what `weigh` says; None: nobody knows, so there is no bar.
+        weigh: how much an item is of the total; None: one.
+    """
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    count = rich.TextColumn("{task.fields[count]:,} {task.description}", markup=False)
+    columns: list[rich.ProgressColumn] = [rich.SpinnerColumn(), count, rich.TimeElapsedColumn()]
+    if total is not None:
+        columns[1:] = [rich.BarColumn(), count, rich.TimeRemainingColumn()]
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task, done = bar.add_task(words, total=total, count=0), 0
+        for number, item in enumerate(items, start=1):
+            done += 1 if weigh is None else weigh(item)
+            if number % _TICK == 0:
+                bar.update(task, completed=done, count=number)
+            yield item

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import secrets
 import ssl
 import sys
 import time
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
@@ -26,12 +28,13 @@ from stepwatch.embedded.kafka import EmbeddedKafka
 from stepwatch.embedded.supervisor import Supervisor
 from stepwatch.streams.sets import load_files
 
-ROLES: tuple[Role, ...] = ("correlate", "store", "notify", "ingest")
+ROLES: tuple[Role, ...] = ("correlate", "store", "notify", "ingest", "console")
 _LOOK_S = 0.2
 _OURS = (
     *("kafka_bootstrap", "kafka_security_protocol", "kafka_replication"),
     *("clickhouse_url", "clickhouse_user", "clickhouse_password", "clickhouse_password_file", "clickhouse_database"),
     *("data", "policies_dir", "correlate_web_port", "store_web_port", "notify_web_port", "ingest_port"),
+    *("console_port", "console_token"),
 )
 """The settings that the servers started here decide, whatever the environment says."""
 
@@ -155,6 +158,15 @@ class Stack:
         """Where the ingest API is, from this machine."""
         return f"http{'s' if self.settings.ingest_tls_cert else ''}://{ports.HOST}:{self.settings.ingest_port}"
 
+    @property
+    def console_url(self) -> str:
+        """Where the console is, from this machine; with the token that opens it, unless people have passwords."""
+        settings = self.settings
+        url = f"http{'s' if settings.console_tls_cert else ''}://{ports.HOST}:{settings.console_port}/"
+        if settings.console_token is None or settings.console_users_path.exists():
+            return url
+        return f"{url}sign-in?{urlencode({'token': settings.console_token.get_secret_value()})}"
+
     def _set_up(self, files: list[Path]) -> None:
         """Settings, topics and policies, once the servers answer."""
         changes: dict[str, Any] = embedded_kafka(self.kafka.bootstrap)
@@ -165,8 +177,10 @@ class Stack:
         for role in ROLES:
             usual = self.settings.web_port(role)
             if usual is not None:
-                name = "ingest_port" if role == "ingest" else f"{role}_web_port"
+                name = f"{role}_port" if role in ("ingest", "console") else f"{role}_web_port"
                 changes[name] = ports.choose(self.folder, f"{role}_web", usual)
+        # Known here already, so that the address which is shown opens it; where people have passwords it opens nothing.
+        changes["console_token"] = self.settings.console_token or SecretStr(secrets.token_urlsafe(24))
         self.settings = self.settings.model_copy(update=changes)
         self.env = {f"STEPWATCH_{name.upper()}": self._text(name) for name in _OURS}
         asyncio.run(create_topics(self.settings))
@@ -184,7 +198,8 @@ class Stack:
         waiting = []
         for role in ROLES:
             port = self.settings.web_port(role)
-            tls = role == "ingest" and self.settings.ingest_tls_cert is not None
+            certs = {"ingest": self.settings.ingest_tls_cert, "console": self.settings.console_tls_cert}
+            tls = certs.get(role) is not None
             words = "" if port is None else _not_ready(port, tls=tls)
             waiting += [f"{role}: {line}" for line in words.splitlines()]
         return waiting

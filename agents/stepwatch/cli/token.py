@@ -30,7 +30,7 @@ def create(
         ),
     ] = None,
     may: Annotated[
-        list[str] | None, typer.Option(metavar="RIGHT", help="post (default) or read. May be repeated.")
+        list[str] | None, typer.Option(metavar="RIGHT", help="post (default), read or respond. May be repeated.")
     ] = None,
     expires: Annotated[str, typer.Option(metavar="AGE", help="After how long it ends, like 90d; default: never.")] = "",
     data: Data = None,

@@ -66,6 +66,7 @@ def _introduction(stack: Stack, data: Path | None) -> list[str]:
     where = "" if data is None else f" --data {shlex.quote(str(data))}"
     health = [port for role in ("correlate", "store", "notify") if (port := stack.settings.web_port(role))]
     entries = [
+        ("console", stack.console_url),
         ("Kafka", stack.kafka.bootstrap),
         (
             "ClickHouse",

@@ -13,8 +13,8 @@ _BESIDE = frozenset({"NextToken", "nextLink", "ResponseMetadata"})
 """What lists in an envelope may have beside them, and all that begins with @; any other object is a record."""
 HEAD = re.compile(r"\s*(?:\[|\{[^\[{]*\"(?:" + "|".join(_ENVELOPES) + r")\"\s*:\s*\[)")
 _BETWEEN = re.compile(r"[\s,]*")
-_JOINED = re.compile(rb"[}\]]\s*[{\[]")
-"""Where one value ends and another begins, or a text that looks like it."""
+_AS_BRACES = bytes.maketrans(b"[]", b"{}")
+_SPACES = b" \t\n\r\v\f"
 _as_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _as_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _from_text = json.JSONDecoder().raw_decode
@@ -31,7 +31,8 @@ def records_on(line: bytes) -> list[bytes]:
 
     So it is where files were joined whose last lines had no end: CloudTrail's have none.
     """
-    if _JOINED.search(line) is None or is_json(line):
+    # Where one value ends and another begins, or a text that looks like it. A pattern would take three times as long.
+    if b"}{" not in line.translate(_AS_BRACES, _SPACES) or is_json(line):
         return [line]
     text = as_text(line)
     end = _value_end(text, _after(_BETWEEN, text, 0))

@@ -50,6 +50,7 @@ class Plan:
         stay: whether the servers stay up after the summary until Ctrl-C.
         command: what a person types to call us, e.g. `.venv/bin/stepwatch`.
         where: the options by which it reaches this data, e.g. `--data DIR`.
+        console: the address of the console.
     """
 
     seconds: float = 50.0
@@ -58,6 +59,7 @@ class Plan:
     stay: bool = False
     command: str = "stepwatch"
     where: str = ""
+    console: str = ""
 
 
 def run(settings: Settings, processes: Weighing, screen: Screen, plan: Plan) -> int:
@@ -249,6 +251,7 @@ class Demo:
         return [
             f"Kafka {self._settings.kafka_bootstrap}, ClickHouse {self._settings.clickhouse_url}",
             f"processes: {roles}; /idp's heartbeats",
+            f"the console: {self._plan.console}",
         ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 OWNER = "stepwatch"
-READER = "reader"
+READER = "analyst"
 KEEPER = "keeper"
 DATABASE = "stepwatch"
 

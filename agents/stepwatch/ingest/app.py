@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepwatch.agents.logs import get_logger
 from stepwatch.ingest import metrics
-from stepwatch.ingest.api import EXAMPLE, ROUTES, openapi
+from stepwatch.ingest.api import EXAMPLE, ROUTES, Route, openapi
 from stepwatch.ingest.problems import Problem, problem_response
 from stepwatch.ingest.service import Ingest
 from stepwatch.ingest.verdicts import Verdicts
@@ -37,25 +37,26 @@ class Counting:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 500
+        begun, status, answered = time.perf_counter(), 500, 0.0
 
         async def note(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                # A stream goes on for hours after that.
+                status, answered = message["status"], time.perf_counter()
             await send(message)
 
         try:
             await self._app(scope, receive, note)
         finally:
-            route = _route_of(scope["path"])
+            route = _route_of(scope)
             metrics.REQUESTS.labels(route, str(status)).inc()
-            metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - begun)
+            metrics.REQUEST_SECONDS.labels(route).observe((answered or time.perf_counter()) - begun)
 
 
 def build_app(ingest: Ingest) -> Starlette:
     """The app of one ingest process."""
-    paths = [Path_(_starlettes(route.path), route.endpoint, methods=[route.method]) for route in ROUTES]
+    paths = [Path_(_starlettes(route), route.endpoint, methods=[route.method]) for route in ROUTES]
     paths += [Path_("/openapi.json", _openapi, methods=["GET"]), Path_("/docs", _docs, methods=["GET"])]
     app = Starlette(
         routes=paths,
@@ -68,17 +69,16 @@ def build_app(ingest: Ingest) -> Starlette:
     return app
 
 
-def _starlettes(path: str) -> str:
-    """Its way to write the path: what follows the first parts is taken whole, and cut by `routes` before unescaping."""
-    fixed = path.partition("/{")[0]
-    return path if fixed == path else fixed + "/{rest:path}"
+def _starlettes(route: Route) -> str:
+    """Its way to write the path: of one with slashes the end is taken whole, and cut by `routes` before unescaping."""
+    return route.path.partition("/{")[0] + "/{rest:path}" if route.slashes else route.path
 
 
-_FIXED = {route.path.partition("/{")[0]: route.path for route in ROUTES}
+_PATHS: dict[Any, str] = {route.endpoint: route.path for route in ROUTES}
 
 
-def _route_of(path: str) -> str:
-    return _FIXED.get("/".join(path.split("/")[:3]), "other")
+def _route_of(scope: Scope) -> str:
+    return _PATHS.get(scope.get("endpoint"), "other")
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -94,7 +94,7 @@ async def _http_problem(request: Request, error: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    log.error("a request failed by a fault of ours", route=_route_of(request.url.path), exc_info=error)
+    log.error("a request failed by a fault of ours", route=_route_of(request.scope), exc_info=error)
     return problem_response(request, Problem(500, "a fault of ours, which is in our log; the request may be repeated"))
 
 

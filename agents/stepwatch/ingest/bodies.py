@@ -18,6 +18,8 @@ BODY_BYTES_MAX: Final = 1 << 20
 TOO_SLOW: Final = 408
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _STEP: Final = 64 * 1024
+MEMBERS_MAX: Final = 16
+"""Of gzip in one body: what is left is copied for each, and who packs in one go writes one."""
 
 
 class Held:
@@ -117,14 +119,20 @@ async def read_away(request: Request, within_s: float) -> None:
 
 
 def unpack(packed: bytes, hold: Hold) -> bytes:
-    """What gzip packed; one member after another, as RFC 1952 has it. A bomb is never unpacked beyond the limit.
+    """What gzip packed: up to 16 members, one after another (RFC 1952). A bomb is never unpacked beyond the limit.
 
     Raises:
         Problem: 400 no gzip, or cut off; 413 over 1 MiB; 503 overload.
     """
     unpacked = bytearray()
     try:
+        members = 0
         while packed:
+            members += 1
+            if members > MEMBERS_MAX:
+                raise Problem(
+                    400, f"Content-Encoding: gzip of more than {MEMBERS_MAX} members: pack the body in one go"
+                )
             stream = zlib.decompressobj(_GZIP)
             while not stream.eof:
                 piece = stream.decompress(packed, _STEP)

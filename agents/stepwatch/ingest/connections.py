@@ -7,16 +7,34 @@ answer, and one that goes on sending a body that was refused would each hold a c
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from stepwatch.ingest.problems import PROBLEM_JSON, ProblemDetails
+
 REFUSED_BYTES_MAX: Final = 8 << 20
 """Of a body that was answered already: read and thrown away, so that its sender gets to read the answer."""
 HEAD_BYTES_MAX: Final = 16 * 1024
-_FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+def _problem(status: HTTPStatus, detail: str, header: str = "") -> bytes:
+    """An answer for whom no request was read, so no page is named in it."""
+    details = ProblemDetails(title=status.phrase, status=status, detail=detail, instance="")
+    body = details.model_dump_json(exclude={"errors"})
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{header}Connection: close\r\nContent-Type: {PROBLEM_JSON}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+_FULL: Final = _problem(
+    HTTPStatus.SERVICE_UNAVAILABLE, "too many connections are open: repeat the request soon", "Retry-After: 1\r\n"
+)
+_TOO_SLOW: Final = _problem(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not come in time")
+_NO_HTTP: Final = _problem(
+    HTTPStatus.BAD_REQUEST, f"expected an HTTP/1.1 request with a head of at most {HEAD_BYTES_MAX} bytes"
+)
 
 
 class Bounds(NamedTuple):
@@ -62,6 +80,11 @@ class _BoundedProtocol(H11Protocol):
         self._thrown_away = 0
         super().on_response_complete()
         self._look()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(_NO_HTTP)
+        self._end()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from stepwatch.schemas.alerts import AlertRow
+from stepwatch.schemas.audit import ROW_SCHEMA
 from stepwatch.schemas.times import format_time
 from stepwatch.streams.facts import Fact
+
+
+class SkippedType(BaseModel):
+    """A type of ours that this version does not know."""
+
+    type: str
+    count: int = Field(description="events of it in the request")
+    hint: str = Field(description="the known type that it is like")
 
 
 class Accepted(BaseModel):
@@ -15,8 +25,9 @@ class Accepted(BaseModel):
 
     accepted: int = Field(description="events; of a request that is repeated they count again, and change nothing")
     skipped: int = Field(
-        default=0, description="events of types of ours that this version does not know: they were not stored"
+        default=0, description="events of types of ours that this version does not know: stored, not judged"
     )
+    skipped_types: list[SkippedType] = Field(default=[], description="of those the most frequent, at most 10")
 
 
 class Verification(BaseModel):
@@ -42,7 +53,10 @@ class Assurance(BaseModel):
 
     tenant: str
     subject: str = Field(description="canonical")
-    as_of: str = Field(description="RFC 3339: what Kafka had acknowledged by then is in the answer")
+    as_of: str = Field(
+        description="RFC 3339: what Kafka had acknowledged by then is in the answer, but for a record in the wrong "
+        "partition that no worker has moved yet"
+    )
     verifications: list[Verification]
 
 
@@ -90,3 +104,54 @@ class ActionVerdict(BaseModel):
     verdict: str
     reason: str
     revisions: list[Revision]
+
+
+class Alert(AlertRow):
+    """One version of one alert (contract section 7). `""` is absent."""
+
+    model_config = ConfigDict(extra="forbid")
+    schema_: int = Field(default=ROW_SCHEMA, alias="schema")
+
+
+class AlertPage(BaseModel):
+    """Alerts: not resolved first, then the severest, then the newest."""
+
+    as_of: str = Field(description="RFC 3339: what Kafka had acknowledged by then is in the answer")
+    count: int = Field(description="alerts that are wanted, on all pages")
+    alerts: list[Alert]
+    next: str = Field(description='`cursor` of the page after this one; `""`: there is none')
+
+
+class AlertStep(BaseModel):
+    """One line of an alert's history. `""` is absent."""
+
+    at: str = Field(description="RFC 3339")
+    what: Literal["change", "decision"]
+    version: int = Field(description="of the alert; of a decision the one that was looked at")
+    result: str = Field(description="`high open`; of a decision `acknowledge`, `resolve` or `note`")
+    by: str = Field(description="who decided; of a change nobody")
+    note: str = Field(description="why it was decided; of a change the alert's title")
+
+
+class AlertShown(BaseModel):
+    """One alert, and what became of it."""
+
+    as_of: str = Field(description="RFC 3339: what Kafka had acknowledged by then is in the answer")
+    alert: Alert
+    history: list[AlertStep] = Field(description="the newest 100 changes and 100 decisions that Kafka holds")
+    omitted: int = Field(description="older ones that Kafka holds; view `alert_history` has all")
+
+
+class Decided(BaseModel):
+    """What a decision has done."""
+
+    alert_id: str
+    version: int
+    state: str
+    resolved_by: str
+    decision: Literal["acknowledge", "resolve", "note"]
+    by: str = Field(description="`token:NAME`, or `token:NAME/BY`: the token is proved, BY is what its holder said")
+    at: str
+    note: str
+    seen_version: int
+    words: str = Field(description='of a 202: Kafka has it, and no worker has read it yet; else `""`')

@@ -11,7 +11,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -29,6 +31,11 @@ NDJSON: Final = ("application/x-ndjson", "application/ndjson", "application/json
 PLAIN: Final = "application/json"
 _BINARY: Final = b"ce-"
 _OURS: Final = (FIRST_ARRIVAL.encode(), MOVES.encode())
+_LINES_MAX: Final = 100 * EVENTS_MAX
+"""Of NDJSON, blank ones too."""
+_COMMAS_MAX: Final = 20_000
+"""Of an array that is taken apart before its elements are counted: more may be half a million elements of 1 MiB."""
+_BLANK: Final = " \t\r\n"
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -50,14 +57,14 @@ def read_events(headers: Headers, content_type: str, body: bytes) -> list[bytes]
             raise Problem(400, f"the header {name.decode()} is written by workers only: leave it out")
     kind = content_type.partition(";")[0].strip().lower()
     attributes = [(name, value) for name, value in headers if name.startswith(_BINARY)]
-    if attributes and kind not in (STRUCTURED, BATCH):
+    if attributes and kind not in (STRUCTURED, BATCH, *NDJSON):
         return [_binary(attributes, kind, body)]
     if kind == STRUCTURED:
         events = [body]
     elif kind == BATCH:
         events = _array(body)
     elif kind in NDJSON:
-        events = [line for line in body.split(b"\n") if line.strip()]
+        events = _lines(body)
     elif kind == PLAIN:
         events = _array(body) if body.lstrip()[:1] == b"[" else [body]
     else:
@@ -68,15 +75,55 @@ def read_events(headers: Headers, content_type: str, body: bytes) -> list[bytes]
     if not events or not body.strip():
         raise Problem(400, "the body holds no event")
     if len(events) > EVENTS_MAX:
-        raise Problem(413, f"{len(events)} events, and {EVENTS_MAX} are allowed: send them in several requests")
+        raise _too_many()
+    return events
+
+
+def _lines(body: bytes) -> list[bytes]:
+    """What is no blank line; one more than are allowed at most."""
+    if body.count(b"\n") > _LINES_MAX:
+        raise _too_many()
+    events = []
+    for line in BytesIO(body):
+        if line.strip():
+            events.append(line.removesuffix(b"\n"))
+            if len(events) > EVENTS_MAX:
+                break
     return events
 
 
 def _array(body: bytes) -> list[bytes]:
+    """The elements, each as it was written."""
+    if body.count(b",") > _COMMAS_MAX:
+        _count_elements(body)
     try:
         return [bytes(event) for event in _decode_array(body)]
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Problem(400, f"the body is no JSON array: {error}") from None
+
+
+def _count_elements(body: bytes) -> None:
+    """Read an array no further than to one element more than are allowed; what is no JSON is left to its decoder."""
+    read, at = json.JSONDecoder().raw_decode, 0
+    try:
+        text = body.decode().lstrip(_BLANK)
+        for _ in range(EVENTS_MAX + 1):
+            # Past "[" the first time, and past the comma each other time.
+            start = at + 1
+            while text[start] in _BLANK:
+                start += 1
+            _, at = read(text, start)
+            while text[at] in _BLANK:
+                at += 1
+            if text[at] != ",":
+                return
+    except (ValueError, IndexError, RecursionError):
+        return
+    raise _too_many()
+
+
+def _too_many() -> Problem:
+    return Problem(413, f"more than {EVENTS_MAX} events: send them in several requests")
 
 
 def _binary(attributes: Headers, kind: str, body: bytes) -> bytes:
@@ -88,7 +135,7 @@ def _binary(attributes: Headers, kind: str, body: bytes) -> bytes:
         for name, value in attributes
     ]
     try:
-        return cloudevents.to_structured(body, said)
+        return cloudevents.to_structured(body, said, may_be_whole=False)
     except ValueError as error:
         raise Problem(
             400, "the event cannot be read", errors=[EventError(index=0, field="json", error=str(error))]

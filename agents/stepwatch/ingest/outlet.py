@@ -41,7 +41,7 @@ class Outlet:
         self._ack_s = settings.ingest_ack_ms / 1000
         self._producer: AIOKafkaProducer | None = None
         self._broken = asyncio.Event()
-        health.waits("kafka", f"no connection to {settings.kafka_bootstrap} yet")
+        health.waits("kafka", "no connection yet")
 
     async def keep(self) -> None:
         """Have a producer, until cancelled.
@@ -92,7 +92,7 @@ class Outlet:
             return
         self._producer = None
         words = str(in_words(self._settings, error, "Write")) or type(error).__name__
-        self._health.waits("kafka", words)
+        self._health.waits("kafka", "it did not acknowledge events: see the log")
         log.warning("Kafka did not acknowledge events: those who sent them are told to repeat it", words=words)
         self._broken.set()
 

@@ -40,12 +40,12 @@ def token_of(request: Request, right: Right) -> Token:
         detail = "a token is needed: Authorization: Bearer SECRET; `stepwatch token create` makes one"
         raise Problem(401, detail, headers={"WWW-Authenticate": _BEARER})
     try:
-        token = ingest_of(request).tokens.find(secret.strip())
+        token = ingest_of(request).find_token(secret.strip())
     except TokensRefused as error:
         # The message names a path of this machine, which is the operator's to know.
-        ingest_of(request).health.waits("tokens", str(error))
-        raise away("the tokens cannot be read here, so nobody is let in: /readyz says why") from error
-    ingest_of(request).health.works("tokens")
+        raise away(
+            "the file of tokens cannot be used, so nobody is let in: the log of this process says why"
+        ) from error
     if token is None:
         detail = "the token is not known, or it has expired or was revoked: ask its issuer for another"
         raise Problem(401, detail, headers={"WWW-Authenticate": f'{_BEARER}, error="invalid_token"'})
@@ -80,14 +80,14 @@ async def _take(request: Request, ingest: Ingest, token: Token, hold: Hold) -> A
         metrics.EVENTS.labels(what).inc(count)
     skipped = taken.skipped.total()
     metrics.EVENTS.labels("skipped").inc(skipped)
-    return Accepted(accepted=taken.counts.total(), skipped=skipped)
+    return Accepted(accepted=taken.counts.total(), skipped=skipped, skipped_types=taken.skipped_types())
 
 
 async def get_assurance(request: Request) -> Response:
     """The live verifications of a subject and their ages."""
     token = token_of(request, "read")
     tenant, subject = _parts(request, 2)
-    _check_tenant(token, tenant)
+    check_tenant(token, tenant)
     ingest = ingest_of(request)
     sets, now_us = ingest.sets or NO_SETS, ingest.clock()
     proofs, as_of_us = await ingest.follower.read_up_to_now(tenant, sets.at(now_us).canonical(tenant, subject))
@@ -107,7 +107,7 @@ async def get_action(request: Request) -> Response:
     """The verdict of an action and its revisions."""
     token = token_of(request, "read")
     tenant, source, action_id = _parts(request, 3)
-    _check_tenant(token, tenant)
+    check_tenant(token, tenant)
     verdicts: Verdicts = request.app.state.verdicts
     verdict = await verdicts.of(tenant, source, action_id)
     return JSONResponse(verdict.model_dump(), headers={"Cache-Control": "no-store"})
@@ -150,6 +150,11 @@ def _parts(request: Request, count: int) -> list[str]:
     return said
 
 
-def _check_tenant(token: Token, tenant: str) -> None:
+def check_tenant(token: Token, tenant: str) -> None:
+    """Refuse what is of another tenant.
+
+    Raises:
+        Problem: 403.
+    """
     if not token.for_tenant(tenant):
         raise Problem(403, f"{tenant[:64]!r} is no tenant of the token {token.name!r}")

@@ -19,6 +19,7 @@ from stepwatch.agents.logs import configure_logs, get_logger
 from stepwatch.agents.settings import Settings, unknown_variables
 from stepwatch.ingest.app import build_app
 from stepwatch.ingest.connections import HEAD_BYTES_MAX, Bounds, bounded
+from stepwatch.ingest.gate import Gate, need_files
 from stepwatch.ingest.service import Ingest
 from stepwatch.ingest.tokens import read_tokens
 
@@ -29,6 +30,38 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
+        super().__init__(config)
+        self._bounds = bounds
+        self._gate: Gate | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but for who accepts connections."""
+        assert sockets is not None
+        config, state = self.config, self.server_state
+
+        def new_protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=state, app_state={}
+            )
+            return made
+
+        self.servers = []
+        self._gate = Gate(sockets[0], new_protocol, config.ssl, self._bounds, lambda: len(state.connections))
+        self._gate.start(self._end)
+        self.started = True
+
+    def _end(self) -> None:
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, once nobody is let in any more."""
+        try:
+            if self._gate is not None:
+                await self._gate.close()
+        finally:
+            await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `run_ingest`, which has more to stop than this."""
@@ -62,8 +95,10 @@ async def _run(settings: Settings) -> int:
         log.warning(
             "there is no token yet, so nobody can post: `stepwatch token create`", file=str(settings.tokens_path)
         )
+    need_files(settings.ingest_connections)
     listener, ingest = _listen(settings), Ingest(settings)
-    server = _Server(_config(settings, ingest))
+    bounds = Bounds(settings.ingest_head_ms / 1000, settings.ingest_body_ms / 1000, settings.ingest_connections)
+    server = _Server(_config(settings, ingest, bounds), bounds)
     loop, signalled = asyncio.get_running_loop(), asyncio.Event()
     by: list[signal.Signals] = []
 
@@ -81,10 +116,13 @@ async def _run(settings: Settings) -> int:
             ("kafka", ingest.outlet.keep),
             ("policies", ingest.keep_policies),
             ("assurance", ingest.keep_assurance),
+            ("alerts", ingest.alerts.follow),
         )
     ]
     waiting = asyncio.ensure_future(signalled.wait())
     done, _ = await asyncio.wait([serving, waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
+    # uvicorn would wait for them, and they end by themselves only when their client goes.
+    ingest.streams.close()
     server.should_exit = True
     await asyncio.wait([serving])
     for task in (waiting, *parts):
@@ -96,8 +134,7 @@ async def _run(settings: Settings) -> int:
     return EXIT_INTERRUPTED if by and by[0] == signal.SIGINT else EXIT_OK
 
 
-def _config(settings: Settings, ingest: Ingest) -> uvicorn.Config:
-    bounds = Bounds(settings.ingest_head_ms / 1000, settings.ingest_body_ms / 1000, settings.ingest_connections)
+def _config(settings: Settings, ingest: Ingest, bounds: Bounds) -> uvicorn.Config:
     config = uvicorn.Config(
         build_app(ingest),
         http=bounded(bounds),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
@@ -13,16 +14,20 @@ from stepwatch.agents.health import Health
 from stepwatch.agents.logs import get_logger
 from stepwatch.agents.policies import PolicyService, read_sets
 from stepwatch.agents.settings import Settings
+from stepwatch.ingest.alert_follower import AlertFollower
 from stepwatch.ingest.bodies import Held
 from stepwatch.ingest.follower import Follower
 from stepwatch.ingest.outlet import Outlet
-from stepwatch.ingest.tokens import Tokens, wall_clock_us
+from stepwatch.ingest.streams import Streams
+from stepwatch.ingest.tokens import Token, Tokens, TokensRefused, wall_clock_us
 from stepwatch.streams.sets import PolicySets, build_set
 
 log = get_logger(__name__)
 NO_SETS = PolicySets([build_set([], None)])
 """Where no policies are published yet: nobody has an alias, any source may prove."""
 AGAIN_S = 1.0
+_DECIDING_AT_ONCE: Final = 8
+"""Decisions that are written and read back at a time: each has connections of its own to Kafka."""
 
 
 class Ingest:
@@ -30,20 +35,43 @@ class Ingest:
 
     Attributes:
         sets: as last read; None until they were read for the first time.
-        health: what /readyz answers.
+        health: what /readyz answers, to anybody: no address and no path is in it, those are in the log.
+        deciding: is held while a person's decision is written and read back.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], int] = wall_clock_us) -> None:
         self.settings = settings
         self.clock = clock
         self.health = Health()
-        self.tokens = Tokens(settings.tokens_path)
+        self._tokens = Tokens(settings.tokens_path)
+        self._said_of_tokens = ""
         self.held = Held(settings.ingest_held_bytes)
         self.sets: PolicySets | None = None
         self.outlet = Outlet(settings, self.health)
         self.follower = Follower(settings, lambda: self.sets or NO_SETS, self.health, clock)
+        self.streams = Streams(settings.ingest_streams)
+        self.alerts = AlertFollower(settings, self.health, clock, self.streams.tell)
+        self.deciding = asyncio.Semaphore(_DECIDING_AT_ONCE)
         self.health.waits("policies", "not read yet")
         self.health.works("start")
+
+    def find_token(self, secret: str) -> Token | None:
+        """The live token with this secret, or None.
+
+        Raises:
+            TokensRefused: the file of tokens cannot be used; the log says why, once.
+        """
+        try:
+            token = self._tokens.find(secret)
+        except TokensRefused as error:
+            if str(error) != self._said_of_tokens:
+                self._said_of_tokens = str(error)
+                log.error(f"nobody is let in: {error}", code=error.code)
+            self.health.waits("tokens", "the file of tokens cannot be used: see the log")
+            raise
+        self._said_of_tokens = ""
+        self.health.works("tokens")
+        return token
 
     async def keep_policies(self) -> None:
         """Know the policy sets, until cancelled: they say who an alias is."""
@@ -83,9 +111,9 @@ class Ingest:
                 words = in_words(self.settings, error, "Read")
                 if isinstance(words, RoleError) and not words.retriable:
                     raise words from error
-                self.health.waits(part, str(words) or type(words).__name__)
-                if str(words) != said:
-                    said = str(words)
+                self.health.waits(part, "not there: see the log")
+                if (now := str(words) or type(words).__name__) != said:
+                    said = now
                     log.warning(f"{part}: {said}; trying again until it works")
             await sleep(AGAIN_S)
 

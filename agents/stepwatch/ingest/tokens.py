@@ -20,14 +20,14 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stepwatch.agents.errors import EXIT_CONFIGURATION, RoleError
 from stepwatch.schemas.faults import TENANT
-from stepwatch.schemas.times import format_time, parse_time
+from stepwatch.schemas.times import TIME_END_US, format_time, parse_time
 from stepwatch.streams.matching import Patterns
 
-Right = Literal["post", "read"]
+Right = Literal["post", "read", "respond"]
 ANY_TENANT: Final = "*"
 _PREFIX: Final = "swt_"
 """So that scanners for leaked secrets, and people, see what it is."""
@@ -62,6 +62,14 @@ class Token(BaseModel):
     created_at: str
     expires_at: str = ""
     revoked_at: str = ""
+
+    @field_validator("expires_at")
+    @classmethod
+    def _is_a_time(cls, text: str) -> str:
+        """One that cannot be read would be one that never comes."""
+        if text and parse_time(text) is None:
+            raise ValueError("expected an RFC 3339 time with a zone, years 1970 to 2261")
+        return text
 
     def state(self, now_us: int) -> Literal["live", "expired", "revoked"]:
         """Whether it opens anything now; at `expires_at` it does not any more."""
@@ -117,7 +125,7 @@ def create_token(
         name: no other live token has it; `A-Z a-z 0-9 . _ @ -`, at most 64.
         tenants: exact names, or `*`; at least one.
         sources: patterns; at least one where it may post.
-        may: of `post`, `read`; at least one.
+        may: of `post`, `read`, `respond`; at least one.
         expires_in_us: from now; None: never.
         now_us: the clock.
 
@@ -129,6 +137,8 @@ def create_token(
     """
     now_us = wall_clock_us() if now_us is None else now_us
     _check(name, tenants, sources, may)
+    if expires_in_us is not None and now_us + expires_in_us >= TIME_END_US:
+        raise TokensRefused("expires: expected an end in the years up to 2261; leave it out for a token without one")
     secret = _PREFIX + secrets.token_urlsafe(32)
     token = Token(
         name=name,
@@ -201,7 +211,7 @@ class Tokens:
     def __init__(self, path: Path, clock: Callable[[], int] = wall_clock_us) -> None:
         self.path = path
         self._clock = clock
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, int, int, int] | None = None
         self._tokens: list[Token] = []
 
     def find(self, secret: str) -> Token | None:
@@ -220,7 +230,8 @@ class Tokens:
     def _refresh(self) -> None:
         try:
             said = self.path.stat()
-            seen = (said.st_mtime_ns, said.st_ino, said.st_size)
+            # Whoever changes the file can set its mtime back, and not its ctime, which tells of a new mode too.
+            seen = (said.st_mtime_ns, said.st_ctime_ns, said.st_ino, said.st_size)
         except OSError:
             seen = None
         if seen is None or seen != self._seen:

@@ -14,7 +14,23 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
 """Translators within one network (RFC 8215): what is behind them is not the public internet."""
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that IANA has given to the public internet; what is outside is a translator's (NAT64) or nobody's."""
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # protocols' own (RFC 6890)
+            "192.88.99.0/24",  # relays of 6to4, given up (RFC 7526)
+            "168.63.129.16/32",  # what every machine of Azure is served by
+            "3fff::/20",  # documentation (RFC 9637)
+            "5f00::/16",  # segment routing (RFC 9602)
+        ),
+    )
+)
+"""What the standard library of some version takes for public, and is not."""
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""Halves of interface ids behind which an IPv4 address follows (RFC 5214)."""
 _ANSWERS_MAX = 4
 """More addresses of one host are not tried: a delivery has one deadline."""
 
@@ -32,14 +48,22 @@ async def resolve(host: str, port: int) -> list[str]:
 def is_public(text: str) -> bool:
     """Whether an address is one of the public internet.
 
-    An IPv4 address that hides in an IPv6 one (mapped, NAT64, 6to4, Teredo, compatible) counts as itself: through a
+    An IPv4 address that hides in an IPv6 one (mapped, NAT64, 6to4, Teredo, ISATAP) counts as itself: through a
     translator `64:ff9b::a00:1` is 10.0.0.1. What is no address, or has a zone, is not public.
     """
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    return all(part.is_global and not part.is_multicast for part in (address, *_hidden(address)))
+    return all(map(_is_public, (address, *_hidden(address))))
+
+
+def _is_public(address: Address) -> bool:
+    if not address.is_global or address.is_multicast or any(address in network for network in _NOT_PUBLIC):
+        return False
+    if isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped is not None:
+        return True
+    return address in _GLOBAL_UNICAST or address in _NAT64
 
 
 def _hidden(address: Address) -> list[Address]:
@@ -50,7 +74,7 @@ def _hidden(address: Address) -> list[Address]:
     if address.ipv4_mapped is not None:
         return [address.ipv4_mapped]
     found: list[Address] = []
-    if address in _NAT64 or address in _COMPATIBLE:
+    if address in _NAT64 or (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     if address.sixtofour is not None:
         found.append(address.sixtofour)

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -76,7 +77,8 @@ class Alertmanager:
 
         known = await ask("GET", f"{self._url}?{_ours(delivery.key)}")
         if known.answer.outcome is not Outcome.DELIVERED:
-            return known.answer
+            # Asking has put nothing there, whatever became of the question.
+            return replace(known.answer, unsent=True)
         now = self._now()
         alert = build_alert(delivery, now)
         ended = [_ended(old, now) for old in _read(known.body) if old["labels"] != alert["labels"]]

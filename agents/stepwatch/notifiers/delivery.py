@@ -70,7 +70,7 @@ class Outcome(Enum):
     RETRY = "retry"
     """Not taken now; the same delivery may be tried again."""
     REFUSED = "refused"
-    """Will never be taken as it is; trying again is of no use."""
+    """This message will never be taken as it is; the channel may well take others."""
     DISABLED = "disabled"
     """The receiver asks for nothing more (410): nothing is sent to it until a person enables it."""
 
@@ -85,6 +85,7 @@ class Answer:
         retry_after_s: what the receiver asked us to wait, seconds; None where it did not say.
         reference: the receiver's own name for the incident, to be handed back with its next delivery; "" for none.
         unsent: nothing can have come of it (no connection, not taken); else a receiver that did not answer may have it.
+        is_misset: no waiting mends it, only a person does (a wrong key, a wrong address): another is told at once.
     """
 
     outcome: Outcome
@@ -92,6 +93,7 @@ class Answer:
     retry_after_s: float | None = None
     reference: str = ""
     unsent: bool = False
+    is_misset: bool = False
 
 
 class Receiver(Protocol):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 
+import msgspec
 import structlog
 from prometheus_client import Gauge
 
 from stepwatch.notifiers.book import Book, Floor
-from stepwatch.notifiers.delivery import Receiver
-from stepwatch.notifiers.grouping import NOT_JUDGED, is_group
+from stepwatch.notifiers.delivery import Outcome, Receiver
+from stepwatch.notifiers.grouping import NOT_JUDGED, forgotten, is_group
 from stepwatch.notifiers.lanes import Lane, Shared
 from stepwatch.notifiers.ledger import Standing, Told
 from stepwatch.notifiers.mutes import Mute
@@ -24,7 +27,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 DISABLED = Gauge("stepwatch_notify_disabled", "1 where a channel's receiver asked for nothing more.", ["channel"])
 BUG_KEY = "bug_"
-"""What the key of an event that nobody judged begins with; `partition@offset` of its dead letter follows."""
+"""What the key of an event that nobody judged begins with; its time and `partition@offset` of its dead letter follow.
+
+The time is there since a topic that was made anew counts its offsets from 0 again.
+"""
 _SETTLED = (Standing.NONE, Standing.RESOLVED)
 
 
@@ -79,28 +85,54 @@ class Engine:
         """
         book = self.floor.books[partition] = Book(partition)
         for alert in alerts:
-            book.alerts[alert.alert_id] = alert
+            book.put_alert(alert)
             self.floor.where[alert.alert_id] = partition
-        told = list(told)
+        known: list[Told] = []
+        stale: list[Told] = []
         for one in told:
-            if one.key in book.alerts or is_group(one.key) or _letter_offset(one.key) >= letters_from:
-                book.put_told(one)
-                self.floor.where[one.key] = partition
-        stale = [
-            one
-            for one in told
-            if one.key not in book.alerts and one.key not in book.groups and _letter_offset(one.key) < letters_from
-        ]
-        for one in stale:
-            book.drop_told(one.channel, one.key)
-        for key in [*book.alerts, *book.groups]:
+            is_known = one.key in book.alerts or is_group(one.key) or _letter_offset(one.key) >= letters_from
+            (known if is_known else stale).append(one)
+        for one in known:
+            self._know(book, one)
+        # Forgotten by the topic before every channel heard of the end: what is left of them is their end.
+        unsettled = _unsettled(stale, self.lanes)
+        for key, records in unsettled.items():
+            book.put_alert(forgotten(key, records))
+            book.gone.add(key)
+            for one in records:
+                self._know(book, one)
+        stale = [one for one in stale if one.key not in unsettled]
+        book.find_past()
+        for group in {one.key for one in known if is_group(one.key)} - book.groups.keys():
+            book.gone.add(group)
+            stale += self.forget(partition, group)
+        for key in [*book.alerts, *book.groups, *book.gone]:
             self._wake(book, key)
         return stale
+
+    def _know(self, book: Book, told: Told) -> None:
+        """Take in a record of the ledger; what a channel refused before a person enabled it counts no more."""
+        if told.refused and told.at <= self.floor.enabled.get(told.channel, ""):
+            told = msgspec.structs.replace(told, refused=0)
+        book.put_told(told)
+        self.floor.where[told.key] = book.partition
+        if is_group(told.group):
+            # It may have no record of its own yet: the process died between the two.
+            self.floor.where[told.group] = book.partition
 
     def lose(self, partition: int) -> None:
         """A partition went to another process, which goes on by the ledger."""
         self.floor.books.pop(partition, None)
-        self.floor.where = {key: its for key, its in self.floor.where.items() if its != partition}
+        lost = [key for key, its in self.floor.where.items() if its == partition]
+        for key in lost:
+            del self.floor.where[key]
+        for lane in self.lanes.values():
+            lane.lose(lost)
+
+    def strangers(self) -> dict[str, int]:
+        """How many incidents are open at channels that the routing file has no more: nobody can end them there."""
+        told = [one for book in self.floor.books.values() for one in book.told.values()]
+        return Counter(one.channel for one in told if one.channel not in self.lanes and one.state not in _SETTLED)
 
     # Alerts.
 
@@ -112,15 +144,25 @@ class Engine:
         known = book.alerts.get(alert.alert_id)
         if known is not None and known.version >= alert.version:
             return
-        book.alerts[alert.alert_id] = alert
-        book.gone.discard(alert.alert_id)
+        book.put_alert(alert)
         self.floor.where[alert.alert_id] = partition
         self._wake(book, alert.alert_id)
 
     def see_bug(self, partition: int, notice: NotJudged) -> str:
         """An event that nobody judged; returns the key of its incident."""
-        key = BUG_KEY + notice.letter_id
-        alert = ShownAlert(key, 1, NOT_JUDGED, "critical", "open", tenant=notice.key.partition("/")[0], count=1)
+        key = f"{BUG_KEY}{re.sub('[^0-9]', '', notice.time)}_{notice.letter_id}"
+        alert = ShownAlert(
+            key,
+            1,
+            NOT_JUDGED,
+            "critical",
+            "open",
+            tenant=notice.key.partition("/")[0],
+            count=1,
+            first_time=notice.time,
+            last_time=notice.time,
+            opened_at=notice.time,
+        )
         book = self.floor.books.get(partition)
         if book is not None:
             book.bugs[key] = notice
@@ -135,7 +177,14 @@ class Engine:
             return False
         for target in self.floor.routes.targets(alert):
             told = book.told.get((target.channel, key))
-            if told is None or not (told.version or told.group or told.refused):
+            joined_at = ""
+            if told is not None and is_group(told.group):
+                # Whoever speaks for it has spoken since.
+                joined_at = told.at
+                told = book.told.get((target.channel, told.group))
+            if told is None or not (told.version or told.refused) or told.at < joined_at:
+                return False
+            if joined_at and told.outcome not in (Outcome.DELIVERED.value, Outcome.REFUSED.value):
                 return False
         return True
 
@@ -146,9 +195,12 @@ class Engine:
             What the ledger is to forget.
         """
         book = self.floor.books.get(partition)
-        if book is None or key not in book.alerts:
+        if book is None or (key not in book.alerts and key not in book.gone):
             return []
-        if any(book.told[channel, key].state not in _SETTLED for channel in book.channels_of(key)):
+        if key in book.groups and is_group(key):
+            book.gone.discard(key)
+            return []
+        if self._is_unsettled(book, key):
             book.gone.add(key)
             return []
         return self._drop(book, key)
@@ -168,6 +220,11 @@ class Engine:
         book = self.floor.books.get(partition)
         return [] if book is None else self._drop(book, key)
 
+    def _is_unsettled(self, book: Book, key: str) -> bool:
+        """Whether a channel of the routing file is still to hear the end of an incident; no page of a bug has one."""
+        told = [book.told[channel, key] for channel in book.channels_of(key) if channel in self.lanes]
+        return any(one.state not in _SETTLED and one.reason != NOT_JUDGED for one in told)
+
     def _drop(self, book: Book, key: str) -> list[Told]:
         groups = {book.told[channel, key].group for channel in book.channels_of(key)}
         dropped = [book.told[channel, key] for channel in book.channels_of(key)]
@@ -177,12 +234,12 @@ class Engine:
         book.bugs.pop(key, None)
         book.gone.discard(key)
         self.floor.where.pop(key, None)
-        for group in filter(is_group, groups):
-            if group not in book.groups:
-                dropped += [book.told[channel, group] for channel in book.channels_of(group)]
-                for channel in book.channels_of(group):
-                    book.drop_told(channel, group)
-                self.floor.where.pop(group, None)
+        for group in filter(is_group, groups - book.groups.keys()):
+            if self._is_unsettled(book, group):
+                book.gone.add(group)
+                self._wake(book, group)
+            else:
+                dropped += self._drop(book, group)
         return dropped
 
     # The ledger, as others write it.
@@ -192,7 +249,7 @@ class Engine:
         book = self.floor.books.get(partition)
         if book is None or told.writer == self._writer:
             return
-        book.put_told(told)
+        self._know(book, told)
         self._wake(book, told.key)
 
     def set_mute(self, mute: Mute) -> None:
@@ -200,15 +257,29 @@ class Engine:
         self.floor.mutes[mute.id] = mute
         self._wake_all()
 
-    def set_disabled(self, channel: str, words: str) -> None:
-        """A channel asked for nothing more, or "": a person enabled it again."""
+    def set_disabled(self, channel: str, words: str, at: str) -> None:
+        """A channel asked for nothing more, or "": a person enabled it again.
+
+        Args:
+            channel: its name.
+            words: what its receiver said.
+            at: when, RFC 3339.
+        """
         if words:
             self.floor.disabled[channel] = words
-        elif self.floor.disabled.pop(channel, None) is not None and channel in self.lanes:
+        else:
+            self.floor.disabled.pop(channel, None)
+            self.floor.enabled[channel] = at
+        if channel not in self.lanes:
+            return
+        DISABLED.labels(channel).set(1 if words else 0)
+        self.lanes[channel].changed.set()
+        if not words:
             self.lanes[channel].hurry()
-        if channel in self.lanes:
-            DISABLED.labels(channel).set(1 if words else 0)
-            self.lanes[channel].changed.set()
+            for book in self.floor.books.values():
+                for told in [one for (name, _), one in book.told.items() if name == channel and one.refused]:
+                    self._know(book, told)
+                    self._wake(book, told.key)
 
     def see_silence(self, alert: ShownAlert) -> None:
         """An alert of partition 0, where the silences of all are."""
@@ -222,6 +293,10 @@ class Engine:
     def see_silence_told(self, told: Told) -> None:
         """What a channel was told of an alert of partition 0."""
         self.floor.silences_told[told.channel, told.key] = told
+        if told.refused:
+            for book in self.floor.books.values():
+                for key in book.groups.get(told.key, ()):
+                    self._wake(book, key)
 
     # Running.
 
@@ -238,6 +313,7 @@ class Engine:
 
     def _wake(self, book: Book, key: str, in_s: float = 0.0) -> None:
         channels = book.channels_of(key) | {channel for channel in self.lanes if (channel, key) in book.escalated}
+        channels |= self.floor.heirs(book, key)
         for alert in book.alerts_behind(key) if not is_group(key) else ():
             channels |= {target.channel for target in self.floor.routes.targets(alert)}
         for channel in channels & self.lanes.keys():
@@ -255,13 +331,22 @@ class Engine:
         self.lanes[channel].wake(key)
 
     async def _disable(self, channel: str, words: str) -> None:
-        self.set_disabled(channel, words)
+        self.set_disabled(channel, words, "")
         log.error(
             f"channel {channel}: its receiver asks for nothing more ({words}): nothing is sent there until "
             f"`stepwatch notify enable {channel}`",
             code="channel_disabled",
         )
         await self._record_disabled(channel, words)
+
+
+def _unsettled(told: Iterable[Told], channels: Container[str]) -> dict[str, list[Told]]:
+    """The records of incidents that a channel is still to hear the end of, by their keys; pages of bugs have none."""
+    found: dict[str, list[Told]] = {}
+    for one in told:
+        if one.channel in channels and one.state not in _SETTLED and not one.key.startswith(BUG_KEY):
+            found.setdefault(one.key, []).append(one)
+    return found
 
 
 def _letter_offset(key: str) -> int:

@@ -13,10 +13,8 @@ from stepwatch.notifiers.ledger import Standing, Told
 from stepwatch.notifiers.mutes import Muted, muted_by
 from stepwatch.notifiers.notices import ShownAlert
 from stepwatch.notifiers.placing import Join, Place, Wait
-from stepwatch.notifiers.planning import plan
-from stepwatch.schemas.times import parse_time
-
-SECOND_US = 1_000_000
+from stepwatch.notifiers.planning import has_grown, plan
+from stepwatch.schemas.times import SECOND_US, parse_time
 
 
 class Send(NamedTuple):
@@ -52,19 +50,20 @@ class Errands:
         if alert is None:
             return None
         told = book.told.get((self._channel, key)) or Told(self._channel, key, alert.tenant)
-        is_new = not told.step and not is_group(key)
-        if told.group:
-            if not self.place.leaves(told, alert):
-                return None
+        is_new, left = not told.step and not is_group(key), told.group
+        if left:
+            if not self.place.leaves(told, alert, now_s):
+                # What it grew while a silence spoke for it was spoken for: on record, so that it is no news later.
+                return Join(left) if not is_group(left) and has_grown(alert, told) else None
             told, is_new = msgspec.structs.replace(told, group="", version=0), True
-        muted, hears = self._muted(alert, now_s), self._hears(book, alert, told)
+        muted, hears = self._muted(book, alert, now_s), self._hears(book, alert, told)
         step = plan(alert, told, wanted=hears and muted is None)
         if step is None:
             if muted is not None and hears and plan(alert, told, wanted=True) is not None:
                 return Wait(muted.until_us / SECOND_US)
             return self._again(alert, told, now_s)
         if step is Step.TRIGGER and is_new:
-            place = self.place.new(book, alert, since_s, now_s)
+            place = self.place.new(book, alert, since_s, now_s, left)
             if place is not None:
                 return place
         at_s = self._paced_s(alert, told, step, now_s)
@@ -75,13 +74,17 @@ class Errands:
         alert, told = book.alert_of(key), book.told.get((self._channel, key))
         if alert is None or (told is not None and told.group):
             return False
-        return plan(alert, told, wanted=self._muted(alert, now_s) is None) is Step.TRIGGER
+        return plan(alert, told, wanted=self._muted(book, alert, now_s) is None) is Step.TRIGGER
 
-    def _muted(self, alert: ShownAlert, now_s: float) -> Muted | None:
-        # Of a group each member was looked at before it joined.
+    def _muted(self, book: Book, alert: ShownAlert, now_s: float) -> Muted | None:
+        """The mute of an alert; of a group, where all of its alerts that are not over are muted, the first to end."""
+        alerts = [alert]
         if is_group(alert.alert_id):
-            return None
-        return muted_by(alert, self._floor.all_mutes(), int(now_s * SECOND_US))
+            alerts = [member for member in book.members(alert.alert_id) if member.state != "resolved"]
+        mutes = list(self._floor.all_mutes())
+        found = [muted_by(one, mutes, int(now_s * SECOND_US)) for one in alerts]
+        holding = [muted for muted in found if muted is not None]
+        return min(holding, key=lambda muted: muted.until_us) if holding and len(holding) == len(found) else None
 
     def _hears(self, book: Book, alert: ShownAlert, told: Told) -> bool:
         """Whether the channel is to hear of an incident: by its route, by an escalation, or since it knows of it."""
@@ -90,6 +93,7 @@ class Errands:
             or told.state not in (Standing.NONE, Standing.RESOLVED)
             or (self._channel, alert.alert_id) in book.escalated
             or self._floor.routed(self._channel, alert)
+            or self._channel in self._floor.heirs(book, alert.alert_id)
         )
 
     def _paced_s(self, alert: ShownAlert, told: Told, step: Step, now_s: float) -> float:
@@ -107,7 +111,7 @@ class Errands:
         if every_s is None or told.state not in (Standing.OPEN, Standing.ACKNOWLEDGED) or alert.state == "resolved":
             return None
         if now_s < _at_s(told) + every_s:
-            return Wait(_at_s(told) + every_s)
+            return Wait(_at_s(told) + every_s, is_reminder=True)
         step = Step.ACKNOWLEDGE if told.state is Standing.ACKNOWLEDGED else Step.UPDATE
         return Send(step, told, again=True)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
+from stepwatch.notifiers.ledger import Told
 from stepwatch.notifiers.notices import ShownAlert, rank_of
 
 STORM = "st_"
 DIGEST = "dg_"
 SILENCE = "source_silence"
 NOT_JUDGED = "not_judged"
+FORGOTTEN = "forgotten"
+"""The kind of what stands for an alert, or a group, that the alerts topic says nothing of any more."""
 GROUP_UPDATE_S = 60.0
 """A group that grows is told again at most so often, s."""
 
@@ -44,12 +48,27 @@ def is_group(key: str) -> bool:
     return key.startswith((STORM, DIGEST))
 
 
-def group_alert(key: str, members: Sequence[ShownAlert]) -> ShownAlert:
-    """A group as an alert: open while any member is, acknowledged when all open ones are; its count never falls.
+class Past(NamedTuple):
+    """The members that a group has no more: they ring by themselves, or the alerts topic has forgotten them.
+
+    Attributes:
+        members: how many.
+        versions: theirs, added up.
+    """
+
+    members: int = 0
+    versions: int = 0
+
+
+def group_alert(key: str, members: Sequence[ShownAlert], past: Past) -> ShownAlert:
+    """A group as an alert: open while any member is, acknowledged when all open ones are.
+
+    Its count, of all that ever joined, and its version never fall: whoever joins after others left is news.
 
     Args:
         key: of the group.
-        members: all that joined it, at least one.
+        members: those in it, at least one.
+        past: those that were.
     """
     standing = [alert for alert in members if alert.state != "resolved"]
     state = "resolved" if not standing else "open"
@@ -58,13 +77,33 @@ def group_alert(key: str, members: Sequence[ShownAlert]) -> ShownAlert:
     first = members[0]
     return ShownAlert(
         alert_id=key,
-        version=sum(alert.version for alert in members),
+        version=past.versions + sum(alert.version for alert in members),
         kind="digest",
         severity=max((alert.severity for alert in members), key=rank_of),
         state=state,
         tenant=first.tenant,
         policy=first.policy,
-        count=len(members),
+        reason=first.kind if key.startswith(STORM) else "",
+        count=past.members + len(members),
+    )
+
+
+def forgotten(key: str, told: Iterable[Told]) -> ShownAlert:
+    """What stands for an alert or a group of which only the ledger knows: it is over.
+
+    Args:
+        key: of the incident.
+        told: what its channels were told, at least one record.
+    """
+    told = list(told)
+    return ShownAlert(
+        key,
+        max(one.version for one in told) + 1,
+        FORGOTTEN,
+        max((one.severity for one in told), key=rank_of),
+        "resolved",
+        told[0].tenant,
+        count=max(one.count for one in told),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 import httpx
 
@@ -27,6 +28,10 @@ RETRY_AFTER_S_MAX = 3600.0
 """What is asked beyond that is cut: an alert of today is not for tomorrow."""
 _SHOWN_CHARACTERS = 200
 _AGAIN = frozenset({408, 425, 429})
+_MESSAGES_FAULT = frozenset({400, 413, 415, 422})
+"""What says of a request that it is none. Any other refusal is of the channel: its key, its address, its rights."""
+_SECRET_CHARACTERS_MIN = 8
+"""Shorter pieces of an address are words like `v2`, which stand in any answer."""
 
 for _name in ("httpx", "httpcore"):
     # They log whole addresses, which are secrets at Slack and Teams, and on debug every header.
@@ -131,6 +136,11 @@ class HttpSender:
         """
         hidden = [url, *secrets, *_secret_parts(url)]
         try:
+            httpx.URL(url)
+        except httpx.InvalidURL:
+            # Its words hold a piece of the address.
+            return _again("the address is none that can be sent to: repair it", unsent=True)
+        try:
             async with asyncio.timeout(self._deadline_s):
                 return await self._ask(method, url, body, headers or {}, hidden)
         except AddressRefused as error:
@@ -160,8 +170,9 @@ def meaning(status: int, retry_after: str = "", shown: str = "") -> Answer:
     """What a status of HTTP means for a delivery.
 
     Args:
-        status: 2xx is taken; 408, 425, 429 and 5xx may be tried again; 410 ends the channel; the rest is refused,
-            redirects among it, since whoever can redirect a page can read it.
+        status: 2xx is taken; 400, 413, 415 and 422 refuse this message; 410 ends the channel; the rest may be tried
+            again. What is neither 408, 425, 429 nor 5xx is for a person to mend, redirects among it: they are not
+            followed, since whoever can redirect a page can read it.
         retry_after: the header, seconds or a date.
         shown: the beginning of the body, for a person.
     """
@@ -170,11 +181,13 @@ def meaning(status: int, retry_after: str = "", shown: str = "") -> Answer:
         return Answer(Outcome.DELIVERED, words)
     if status == 410:
         return Answer(Outcome.DISABLED, f"{words}; the receiver wants nothing more", unsent=True)
+    if status in _MESSAGES_FAULT:
+        return Answer(Outcome.REFUSED, words, unsent=True)
     if status in _AGAIN or status >= 500:
         return Answer(Outcome.RETRY, words, retry_after_s(retry_after), unsent=status == 429)
     if 300 <= status < 400:
         words = f"{status}: a redirect, which is not followed; write the last address itself"
-    return Answer(Outcome.REFUSED, words, unsent=True)
+    return Answer(Outcome.RETRY, words, unsent=True, is_misset=True)
 
 
 def retry_after_s(text: str, now_s: float | None = None) -> float | None:
@@ -185,7 +198,7 @@ def retry_after_s(text: str, now_s: float | None = None) -> float | None:
         now_s: the wall clock for dates, s; None: now.
     """
     if text.isascii() and text.isdigit():
-        seconds = float(text[:10])
+        seconds = float(text.lstrip("0")[:10] or "0")
     else:
         try:
             date = email.utils.parsedate_to_datetime(text)
@@ -217,9 +230,13 @@ def _why(error: httpx.HTTPError) -> str:
 
 
 def _secret_parts(url: str) -> list[str]:
-    """Path and query of an address: in the webhooks of chat programs they are the password."""
-    parsed = httpx.URL(url)
-    return [parsed.raw_path.decode(), *(part for part in parsed.path.split("/") if len(part) > 7)]
+    """Path and query of an address, as written and decoded: in the webhooks of chat programs they are the password."""
+    path, _, query = url.partition("://")[2].partition("#")[0].partition("?")
+    values = [pair.partition("=")[2] for pair in query.split("&")]
+    pieces = [*path.split("/")[1:], *values]
+    decoded = [spoken for piece in pieces for spoken in (unquote(piece), unquote_plus(piece))]
+    parts = [part for part in (*pieces, *decoded) if len(part) >= _SECRET_CHARACTERS_MIN]
+    return [f"/{path.partition('/')[2]}" + (f"?{query}" if query else ""), *parts]
 
 
 def _struck(text: str, secrets: Iterable[str]) -> str:

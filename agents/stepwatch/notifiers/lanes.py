@@ -2,7 +2,7 @@
 
 Time is an argument, so two hours of outage are played in a moment. Order of a delivery, whatever dies where:
 
-1. a trigger is announced in the ledger (`maybe`), under the key that it will have;
+1. a trigger or an end is announced in the ledger (`maybe`, `ending`), under the key that it will have;
 2. it is sent;
 3. the answer is recorded, and that is awaited, before anything else is sent.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -23,12 +23,12 @@ from prometheus_client import Counter, Gauge
 from stepwatch.notifiers.book import Book, Floor
 from stepwatch.notifiers.delivery import Answer, Delivery, Outcome, Receiver, Step
 from stepwatch.notifiers.errands import Errands, Send
-from stepwatch.notifiers.grouping import is_group
+from stepwatch.notifiers.grouping import SILENCE, is_group
 from stepwatch.notifiers.ledger import Standing, Told
-from stepwatch.notifiers.notices import rank_of
+from stepwatch.notifiers.notices import ShownAlert, rank_of
 from stepwatch.notifiers.placing import Join, Wait
-from stepwatch.notifiers.queueing import Queue
-from stepwatch.notifiers.rates import RETRY_AFTER_MAX_S, backoff_s
+from stepwatch.notifiers.queueing import REMINDER, Queue
+from stepwatch.notifiers.rates import BACKOFF_MAX_S, RETRY_AFTER_MAX_S, backoff_s
 from stepwatch.notifiers.saying import announced, answered, build_delivery, joined
 from stepwatch.schemas.times import format_time
 
@@ -48,6 +48,7 @@ DELIVER_MAX_S = 90.0
 JOINS_MAX = 500
 """Alerts that are put to their groups in one write."""
 _TICK_S = 0.01
+_CRITICAL = rank_of("critical")
 TROUBLE_FAILURES = 3
 """Failures in a row from which on a channel is said to be in trouble."""
 
@@ -86,7 +87,9 @@ class Lane:
         self._errands = Errands(self.name, floor, receiver.resend_every_s)
         self._queue = Queue()
         self._failures = 0
+        self._is_misset = False
         self._paused_until_s = 0.0
+        self._critical_from_s = 0.0
 
     def wake(self, key: str, in_s: float = 0.0) -> None:
         """Something has changed about an incident: look at it, at once or after a while."""
@@ -100,7 +103,14 @@ class Lane:
 
     def hurry(self) -> None:
         """Try again at once: a person says that the receiver is well."""
-        self._paused_until_s, self._failures = 0.0, 0
+        self._paused_until_s, self._critical_from_s, self._failures, self._is_misset = 0.0, 0.0, 0, False
+        self._queue.hurry(self._shared.clock())
+        self.changed.set()
+
+    def lose(self, keys: Iterable[str]) -> None:
+        """Incidents are another process's now."""
+        for key in keys:
+            self._queue.drop(key)
         self.changed.set()
 
     async def step(self) -> float | None:
@@ -115,9 +125,13 @@ class Lane:
             self._measure(now_s)
             return next_s
         if now_s < self._paused_until_s:
+            if now_s >= self._critical_from_s and await self._do_due(now_s, _CRITICAL):
+                return 0.0
             self._measure(now_s)
-            paused_s = self._paused_until_s - now_s
-            return paused_s if next_s is None else min(paused_s, next_s)
+            waits = [next_s, self._paused_until_s - now_s]
+            if (critical_s := self._queue.wait_s(now_s, _CRITICAL)) is not None:
+                waits.append(max(critical_s, self._critical_from_s - now_s))
+            return min(wait for wait in waits if wait is not None)
         if await self._do_due(now_s):
             return 0.0
         self._measure(now_s)
@@ -131,19 +145,23 @@ class Lane:
     def _disabled(self) -> bool:
         return self.name in self._floor.disabled
 
-    async def _do_due(self, now_s: float) -> bool:
+    async def _do_due(self, now_s: float, rank_min: int = REMINDER) -> bool:
         """Do what is due first: one delivery, or all alerts in a row that join others; False where nothing was."""
         joins: list[tuple[Book, Told]] = []
-        while len(joins) < JOINS_MAX and (key := self._queue.next_due(now_s)) is not None:
+        while len(joins) < JOINS_MAX and (key := self._queue.next_due(now_s, rank_min)) is not None:
             book, waiting = self._floor.book_of(key), self._queue.get(key)
             errand = self._errands.errand(book, key, waiting.since_s, now_s) if book and waiting else None
             if book is None or errand is None:
                 self._queue.drop(key)
             elif isinstance(errand, Wait):
                 # Never to this very moment, whatever the rounding: it would be looked at for ever.
-                self._queue.postpone(key, max(errand.until_s, now_s + _TICK_S), quiet=True)
+                until_s = max(errand.until_s, now_s + _TICK_S)
+                self._queue.postpone(key, until_s, quiet=True, is_reminder=errand.is_reminder)
             elif isinstance(errand, Join):
                 joins.append((book, joined(self.name, book.alerts[key], errand.group)))
+            elif isinstance(errand, Send) and errand.again and waiting and waiting.rank > REMINDER:
+                # Known to be no news only now that it was looked at: behind what is.
+                self._queue.postpone(key, now_s, quiet=True, is_reminder=True)
             elif joins:
                 self._queue.postpone(key, now_s, quiet=False)
                 break
@@ -167,12 +185,14 @@ class Lane:
 
     async def _send(self, book: Book, key: str, errand: Send) -> None:
         step, told, before = errand.step, errand.told, errand.told.state
+        left = known.group if (known := book.told.get((self.name, key))) is not None else ""
         alert, waiting = book.alert_of(key), self._queue.get(key)
         assert alert is not None, "the errand is about it"
         attempts = 1 if waiting is None else waiting.attempts + 1
-        if step is Step.TRIGGER and before is not Standing.MAYBE:
+        is_announced = before is (Standing.MAYBE if step is Step.TRIGGER else Standing.ENDING)
+        if step in (Step.TRIGGER, Step.RESOLVE) and not is_announced:
             (told,) = await self._write(book, [announced(told, step, attempts)])
-        answer = await self._deliver(build_delivery(self._floor, book, alert, told, step))
+        answer = await self._deliver(build_delivery(self._floor, book, alert, told, step, self._now()))
         DELIVERIES.labels(self.name, answer.outcome.value).inc()
         if step in (Step.TRIGGER, Step.UPDATE) and not errand.again and not answer.unsent:
             self._errands.place.rang(alert, self._shared.clock())
@@ -181,7 +201,21 @@ class Lane:
             book.put_told(msgspec.structs.replace(told, at=self._now()))
         else:
             await self._write(book, [answered(told, before, alert, step, answer, attempts)])
-        await self._go_on(key, answer, attempts)
+        if is_group(left):
+            # It has one alert less, and may be over by that.
+            self.wake(left)
+        if answer.outcome is Outcome.REFUSED:
+            self._refused(book, alert, step)
+        await self._go_on(key, answer, attempts, step)
+
+    def _refused(self, book: Book, alert: ShownAlert, step: Step) -> None:
+        """A receiver will not take what it was told of an alert: another is told, and no silence speaks for others."""
+        if step is not Step.ACKNOWLEDGE and alert.state != "resolved":
+            self._escalate(book, alert.alert_id)
+        if alert.kind == SILENCE:
+            for other in self._floor.books.values():
+                for member in other.groups.get(alert.alert_id, ()):
+                    self.wake(member)
 
     async def _deliver(self, delivery: Delivery) -> Answer:
         try:
@@ -201,9 +235,10 @@ class Lane:
             book.put_told(one)
         return signed
 
-    async def _go_on(self, key: str, answer: Answer, attempts: int) -> None:
+    async def _go_on(self, key: str, answer: Answer, attempts: int, step: Step) -> None:
         """What follows from an answer: the next step of this incident, or patience."""
         now_s = self._shared.clock()
+        self._is_misset = answer.is_misset
         if answer.outcome is Outcome.DELIVERED:
             self._failures = 0
             self._shared.trouble(self.name, "")
@@ -221,14 +256,18 @@ class Lane:
         if answer.outcome in (Outcome.RETRY, Outcome.DISABLED):
             waiting.attempts = attempts
             asked_s = min(answer.retry_after_s or 0.0, RETRY_AFTER_MAX_S)
-            self._paused_until_s = now_s + max(asked_s, backoff_s(self._failures, self._shared.rng))
-            due_s = max(self._paused_until_s, now_s + backoff_s(attempts, self._shared.rng))
-            self._queue.postpone(key, due_s, quiet=False)
+            pause_s = max(asked_s, backoff_s(self._failures, self._shared.rng))
+            self._paused_until_s = now_s + pause_s
+            # However long a receiver asks for, a life may hang on what is critical: that is tried as after a failure.
+            self._critical_from_s = now_s + min(pause_s, BACKOFF_MAX_S)
+            begin_s = self._critical_from_s if waiting.rank >= _CRITICAL else self._paused_until_s
+            self._queue.postpone(key, max(begin_s, now_s + backoff_s(attempts, self._shared.rng)), quiet=False)
             return
-        if answer.outcome is Outcome.REFUSED:
-            book = self._floor.book_of(key)
-            if book is not None:
-                self._escalate(book, key)
+        if answer.outcome is Outcome.REFUSED and step is Step.RESOLVE:
+            # An end is not given up; that this one is refused says nothing of other messages.
+            waiting.attempts = attempts
+            self._queue.postpone(key, now_s + backoff_s(attempts, self._shared.rng), quiet=False)
+            return
         self._queue.drop(key)
         self.wake(key)
 
@@ -245,7 +284,9 @@ class Lane:
             failures = max(waiting.attempts, self._failures)
             left_s = None if escalate.after_s is None else ready_s + escalate.after_s - now_s
             too_many = escalate.after_failures is not None and failures >= escalate.after_failures
-            if self._disabled or too_many or (left_s is not None and left_s <= 0):
+            # What will be overdue before the next attempt is so already.
+            too_late = left_s is not None and left_s <= max(0.0, self._paused_until_s - now_s)
+            if self._disabled or self._is_misset or too_many or too_late:
                 waiting.escalated = True
                 self._escalate(book, key)
             elif left_s is not None:

@@ -24,6 +24,8 @@ class Standing(Enum):
     """A trigger was on its way, and it is not known whether it arrived."""
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
+    ENDING = "ending"
+    """An end was on its way, and it is not known whether it arrived."""
     RESOLVED = "resolved"
 
 

@@ -26,6 +26,7 @@ def build_message(
     step: Step,
     *,
     before: Seen | None = None,
+    now: str = "",
     shown: Disclosure = Disclosure.FULL,
     console_url: str = "",
     pseudonym_key: bytes = b"",
@@ -36,6 +37,7 @@ def build_message(
         alert: its state now.
         step: what is done to the incident: what to do is said until the alert is taken or over.
         before: the state that the channel was told before; None where it was told nothing.
+        now: when it is said, RFC 3339; "": when the alert changed last.
         shown: how much of a person the channel may see.
         console_url: address of the console; "" for none: then there is no link.
         pseudonym_key: for `ids`, see `pseudonym`.
@@ -44,7 +46,7 @@ def build_message(
     return Message(
         title=words.who_did_what(seen),
         lines=(_what_is_missing(seen, step, before), _what_to_do(seen, step, somebody=bool(alert.subject))),
-        facts=_facts(alert, seen, step, shown),
+        facts=_facts(alert, seen, step, shown, now or alert.updated_at),
         severity=seen.severity,
         kind=seen.kind,
         tenant=seen.tenant,
@@ -90,13 +92,21 @@ def build_not_judged_message(
 
 
 def build_digest(
-    alerts: Sequence[ShownAlert], *, why: str, shown: Disclosure = Disclosure.FULL, console_url: str = ""
+    alerts: Sequence[ShownAlert],
+    *,
+    why: str,
+    key: str = "",
+    step: Step = Step.TRIGGER,
+    shown: Disclosure = Disclosure.FULL,
+    console_url: str = "",
 ) -> Message:
     """One message for many alerts.
 
     Args:
         alerts: those that are not sent one by one, at least one.
         why: in words, e.g. `more than 6 in a minute`.
+        key: of their incident, by which they can be listed; "" where it has none.
+        step: what is done to the incident.
         shown: below `full` no subject is counted by name; the digest shows none at any level.
         console_url: address of the console; "" for none.
     """
@@ -114,7 +124,7 @@ def build_digest(
     top = max(alerts, key=lambda alert: rank_of(alert.severity))
     return Message(
         title=f"{len(alerts)} alerts, most of them: {plain(policies.most_common(1)[0][0], 120)}",
-        lines=(f"not sent one by one: {plain(why)}", "do: look at them together; one cause may have raised them all"),
+        lines=_lines_of_many(alerts, step, why),
         facts=tuple(facts),
         severity=top.severity,
         kind="digest",
@@ -123,8 +133,38 @@ def build_digest(
         owner=_only(alert.owner for alert in alerts),
         runbook=_only(alert.runbook for alert in alerts),
         console=_link(console_url, "alerts"),
-        command="stepwatch alerts list",
+        command=_command_of_many(alerts, key),
         first_time=first,
+    )
+
+
+def _command_of_many(alerts: Sequence[ShownAlert], key: str) -> str:
+    if all(alert.kind == "not_judged" for alert in alerts):
+        return "stepwatch dead-letters list --error bug"
+    return f"stepwatch notify explain {key}" if key else "stepwatch alerts list"
+
+
+def _lines_of_many(alerts: Sequence[ShownAlert], step: Step, why: str) -> tuple[str, str]:
+    together = f"not sent one by one: {plain(why)}"
+    if step is Step.RESOLVE:
+        if any(alert.state != "resolved" for alert in alerts):
+            return f"some {words.NEXT_PAGE}", words.SEE_NEXT_PAGE
+        return "all of them are over", words.NOTHING
+    if step is Step.ACKNOWLEDGE:
+        return together, words.TAKEN
+    return together, "do: look at them together; one cause may have raised them all"
+
+
+def build_forgotten(alert: ShownAlert) -> Message:
+    """What is said of an incident whose alerts the topic has forgotten, or which ring by themselves: it ends."""
+    return Message(
+        title=f"the incident {plain(alert.alert_id, 60)} is over",
+        lines=("nothing is left in it: its alerts are over, or ring by themselves", words.NOTHING),
+        facts=(("count", str(alert.count)),),
+        severity=alert.severity,
+        kind=alert.kind,
+        tenant=alert.tenant,
+        command="stepwatch alerts list",
     )
 
 
@@ -143,14 +183,14 @@ def build_test_message(channel: str) -> Message:
 
 def _what_is_missing(alert: ShownAlert, step: Step, before: Seen | None) -> str:
     if step is Step.RESOLVE:
-        return words.why_over(alert)[1]
+        return words.why_over(alert)[1] if alert.state == "resolved" else words.NEXT_PAGE
     change = words.what_changed(alert, before) if step is Step.UPDATE else ""
     return "; ".join(part for part in (plain(alert.explanation), change) if part) or plain(alert.reason)
 
 
 def _what_to_do(alert: ShownAlert, step: Step, *, somebody: bool) -> str:
     if step is Step.RESOLVE:
-        return "do: nothing"
+        return words.NOTHING if alert.state == "resolved" else words.SEE_NEXT_PAGE
     if step is Step.ACKNOWLEDGE:
         first = words.TAKEN
     elif somebody and not alert.subject and not alert.runbook:
@@ -161,7 +201,9 @@ def _what_to_do(alert: ShownAlert, step: Step, *, somebody: bool) -> str:
     return " · ".join(part for part in (first, words.owner_of(alert)) if part)
 
 
-def _facts(whole: ShownAlert, alert: ShownAlert, step: Step, shown: Disclosure) -> tuple[tuple[str, str], ...]:
+def _facts(
+    whole: ShownAlert, alert: ShownAlert, step: Step, shown: Disclosure, now: str
+) -> tuple[tuple[str, str], ...]:
     """Name and value of each fact that is known, those first that tell what happened."""
     deed = deed_of(whole)
     facts = [
@@ -174,7 +216,8 @@ def _facts(whole: ShownAlert, alert: ShownAlert, step: Step, shown: Disclosure) 
         ("nearest proof", plain(nearest_sentence(alert.nearest_miss))),
         ("count", str(alert.count) if alert.count > 1 else ""),
         ("when", words.when(alert) if alert.first_time else ""),
-        ("until", "" if step is Step.RESOLVE else _until(alert)),
+        ("explain", "" if shown is Disclosure.MINIMAL else _explain(alert)),
+        ("until", "" if step is Step.RESOLVE else _until(alert, now)),
         ("resolved", plain(alert.resolved_by, 40) if step is Step.RESOLVE else ""),
         ("tenant", plain(alert.tenant, 64)),
         ("alert", plain(alert.alert_id, 60)),
@@ -182,15 +225,15 @@ def _facts(whole: ShownAlert, alert: ShownAlert, step: Step, shown: Disclosure) 
     return tuple((name, value) for name, value in facts if value)
 
 
-def _until(alert: ShownAlert) -> str:
-    """Until when the alert may take itself back, if it still may."""
+def _until(alert: ShownAlert, now: str) -> str:
+    """Until when the alert may take itself back, if it still may at `now`."""
     if alert.kind == "source_silence":
         return "is withdrawn when the source is back"
     closes = words.clock(alert.closes_at)
-    if not closes or alert.closes_at <= alert.updated_at:
+    if not closes or alert.closes_at <= max(alert.updated_at, now):
         return ""
     day, _, time = closes.partition(" ")
-    same_day = day == alert.updated_at[:10]
+    same_day = day == now[:10]
     return f"may still be withdrawn until {time[:5] if same_day else f'{day} {time[:5]}'} UTC"
 
 
@@ -204,6 +247,15 @@ def _command(alert: ShownAlert) -> str:
         'stepwatch sql "select t.* from subject_timeline t join alerts_current a using (tenant, subject) '
         f"where a.alert_id = '{alert.alert_id}' and has(a.actions, t.id) and t.kind != 'alert' order by t.time\""
     )
+
+
+def _explain(alert: ShownAlert) -> str:
+    """What shows why its first action was judged so, and what would have made it verified."""
+    first = alert.actions[0] if alert.actions else ""
+    is_judged = alert.kind in ("unverified_action", "blind")
+    if not is_judged or first.startswith("-") or not (_SAFE_ID.fullmatch(first) and _SAFE_ID.fullmatch(alert.tenant)):
+        return ""
+    return f"stepwatch explain {first} --tenant {alert.tenant}"
 
 
 def _link(console_url: str, *path: str) -> str:

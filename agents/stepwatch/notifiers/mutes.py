@@ -64,8 +64,12 @@ class Mute(BaseModel):
     begins: Annotated[Moment, Field(alias="from")] = 0
     id: str = ""
     """Of a mute by command; "" in a routing file."""
+    made: Moment = 0
+    """When it was decided; 0 in a routing file."""
     ended_by: str = ""
-    """Who ended it before its time; then `until` is when."""
+    """Who ended it before its time; then `until` is when, and"""
+    planned: Moment = 0
+    """until when it was to last."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -80,9 +84,15 @@ class Mute(BaseModel):
     @property
     def words(self) -> str:
         """One line for a person."""
-        begins = f"from {format_time(self.begins)[:19]}Z " if self.begins else ""
-        over = f" (ended by {self.ended_by})" if self.ended_by else ""
-        return f"{self.match.words}: {begins}until {format_time(self.until)[:19]}Z{over} by {self.by}: {self.reason}"
+        begins = f"from {_clock(self.begins)} " if self.begins else ""
+        made = f" at {_clock(self.made)}" if self.made else ""
+        planned = f", it was to last until {_clock(self.planned)}" if self.planned else ""
+        over = f" (ended by {self.ended_by}{planned})" if self.ended_by else ""
+        return f"{self.match.words}: {begins}until {_clock(self.until)}{over} by {self.by}{made}: {self.reason}"
+
+
+def _clock(time_us: int) -> str:
+    return f"{format_time(time_us)[:19]}Z"
 
 
 class Muted(NamedTuple):
@@ -111,14 +121,17 @@ def encode_mute(mute: Mute) -> tuple[bytes, bytes]:
         "by": mute.by,
         "id": mute.id,
     }
+    if mute.made:
+        said["made"] = format_time(mute.made)
     if mute.ended_by:
-        said["ended_by"] = mute.ended_by
+        said |= {"ended_by": mute.ended_by, "planned": format_time(mute.planned or mute.until)}
     return MUTE_KEY + mute.id.encode(), json.dumps(said, ensure_ascii=False).encode()
 
 
 def ended(mute: Mute, by: str, now_us: int) -> Mute:
-    """The same mute, ended now; one that had not begun is over as it begins."""
-    return mute.model_copy(update={"until": max(now_us, mute.begins + 1), "ended_by": by})
+    """The same mute, ended now; one that had not begun is over as it begins. What it was to be stays on record."""
+    planned = mute.planned or mute.until
+    return mute.model_copy(update={"until": max(now_us, mute.begins + 1), "ended_by": by, "planned": planned})
 
 
 def read_mute(value: bytes) -> Mute:

@@ -40,6 +40,7 @@ class ShownAlert(msgspec.Struct, frozen=True):
     runbook: str = ""
     owner: str = ""
     count: int = 0
+    actions: tuple[str, ...] = ()
     first_time: str = ""
     last_time: str = ""
     nearest_miss: str = ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
-from stepwatch.notifiers.delivery import Answer, Delivery, Message, Step
+from stepwatch.notifiers.delivery import Answer, Delivery, Message, Outcome, Step
 from stepwatch.notifiers.fit import fitted, web_address
 from stepwatch.notifiers.http import HttpSender
 from stepwatch.notifiers.secret import ReceiverWrong, Secret
@@ -58,7 +59,11 @@ class PagerDuty:
         except ReceiverWrong as error:
             return file_missing(error)
         body = json_bytes(build_event(delivery, key))
-        return (await self._sender.send("POST", self._url, body=body, secrets=[key])).answer
+        reply = await self._sender.send("POST", self._url, body=body, secrets=[key])
+        if reply.answer.outcome is Outcome.REFUSED and b"routing" in reply.body.lower():
+            # A 400 for the key of the service is no fault of this event: none would be taken.
+            return replace(reply.answer, outcome=Outcome.RETRY, is_misset=True)
+        return reply.answer
 
     async def close(self) -> None:
         await self._sender.close()

@@ -5,18 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from stepwatch.notifiers.book import Book, Floor
-from stepwatch.notifiers.grouping import (
-    DIGEST,
-    NOT_JUDGED,
-    SILENCE,
-    digest_key,
-    needs_silence,
-    silence_of,
-    storm_key,
-)
+from stepwatch.notifiers.grouping import DIGEST, digest_key, is_group, needs_silence, silence_of, storm_key
 from stepwatch.notifiers.ledger import Told
 from stepwatch.notifiers.notices import ShownAlert
-from stepwatch.notifiers.rates import Minute
+from stepwatch.notifiers.planning import has_grown
+from stepwatch.notifiers.rates import Minute, Recent
 
 HOLD_S = 10.0
 """How long a blind alert waits for the silence that explains it, s: another partition's owner says it."""
@@ -29,9 +22,10 @@ class Join(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Look again then, s."""
+    """Look again then, s; `is_reminder`: what is to be done then can wait for everything else."""
 
     until_s: float
+    is_reminder: bool = False
 
 
 class Place:
@@ -43,9 +37,9 @@ class Place:
         self._per_minute = floor.routes.per_minute(channel)
         self._more_than = floor.routes.storm.more_than
         self._rung = Minute()
-        self._new: dict[tuple[str, str, str], Minute] = {}
+        self._new: dict[tuple[str, str, str], Recent] = {}
 
-    def new(self, book: Book, alert: ShownAlert, since_s: float, now_s: float) -> Join | Wait | None:
+    def new(self, book: Book, alert: ShownAlert, since_s: float, now_s: float, left: str = "") -> Join | Wait | None:
         """Where an alert goes of which the channel knows nothing yet; None: it has an incident of its own.
 
         Args:
@@ -53,36 +47,45 @@ class Place:
             alert: open or acknowledged.
             since_s: when it was first looked at here.
             now_s: now.
+            left: the silence that spoke for it and does so no more; "" for none.
         """
-        if alert.kind in (SILENCE, NOT_JUDGED):
-            return None
         if needs_silence(alert):
-            silence = silence_of(alert, self._floor.silences_for(self._channel))
+            silences = [
+                silence
+                for silence in self._floor.silences.values()
+                if silence.alert_id != left and self._floor.speaks(self._channel, silence, now_s)
+            ]
+            silence = silence_of(alert, silences)
             if silence is not None:
                 return Join(silence.alert_id)
             if now_s < since_s + HOLD_S:
                 return Wait(since_s + HOLD_S)
-        minute = self._new.setdefault((alert.tenant, alert.kind, alert.policy), Minute())
-        many = minute.count(now_s) >= self._more_than
-        minute.add(now_s)
+        recent = self._new.setdefault((alert.tenant, alert.kind, alert.policy), Recent())
+        many = recent.others(alert.alert_id, now_s) >= self._more_than
+        recent.add(alert.alert_id, now_s)
         if many:
             return Join(storm_key(self._channel, book.partition, alert))
         if not self.may_ring(alert, now_s):
             return Join(digest_key(self._channel, book.partition, alert))
         return None
 
-    def leaves(self, told: Told, alert: ShownAlert) -> bool:
+    def leaves(self, told: Told, alert: ShownAlert, now_s: float) -> bool:
         """Whether an alert is to have an incident of its own after all.
 
-        It turned critical, and a digest is no place for that; or the silence that was to speak for it was over before
-        the channel heard of it.
+        It turned critical, and a digest is no place for that; or the silence that was to speak for it is not told on
+        this channel; or that silence is over, and the alert has grown since.
         """
         if alert.state == "resolved":
             return False
         if told.group.startswith(DIGEST):
             return alert.severity == "critical"
+        if is_group(told.group):
+            return False
         silence = self._floor.silences.get(told.group)
-        return silence is not None and silence.state == "resolved" and not self._floor.heard(self._channel, told.group)
+        if silence is not None and not self._floor.speaks(self._channel, silence, now_s):
+            return True
+        is_over = silence is None or (silence.state == "resolved" and alert.updated_at > silence.updated_at)
+        return is_over and has_grown(alert, told)
 
     def may_ring(self, alert: ShownAlert, now_s: float) -> bool:
         """Whether the channel's rate has room; for what is critical it always has."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from stepwatch.notifiers.delivery import Step
 from stepwatch.notifiers.ledger import Standing, Told
-from stepwatch.notifiers.notices import Seen, ShownAlert, notice_of
+from stepwatch.notifiers.notices import Seen, ShownAlert, notice_of, rank_of
 
-_THERE = (Standing.MAYBE, Standing.OPEN, Standing.ACKNOWLEDGED)
+_THERE = (Standing.MAYBE, Standing.OPEN, Standing.ACKNOWLEDGED, Standing.ENDING)
 _NOT_THERE = (Standing.NONE, Standing.MAYBE, Standing.RESOLVED)
 
 
@@ -14,7 +14,9 @@ def plan(alert: ShownAlert, told: Told | None, *, wanted: bool) -> Step | None:
     """The next step; what lies between is left out, since the alert's present state is all that a receiver needs.
 
     An alert that was over before the channel heard of it is never spoken of. One that a person acknowledged, that was
-    over and is open again is resolved first: a receiver takes a trigger for an acknowledged incident as no news.
+    over and is open again is resolved first: a receiver takes a trigger for an acknowledged incident as no news. So is
+    one whose end may have arrived: whether the incident is still there nobody knows.
+    What a receiver refused is not sent again until the alert changes; but an end is never given up.
 
     Args:
         alert: its state now.
@@ -22,20 +24,31 @@ def plan(alert: ShownAlert, told: Told | None, *, wanted: bool) -> Step | None:
         wanted: the channel is to hear of it: it is routed there, and not muted. What a channel was told of is
             taken back all the same.
     """
-    state = told.state if told is not None else Standing.NONE
-    if told is not None and told.refused >= alert.version:
+    step = _wanted_step(alert, told, wanted)
+    if step is not Step.RESOLVE and told is not None and told.refused >= alert.version:
         return None
+    return step
+
+
+def _wanted_step(alert: ShownAlert, told: Told | None, wanted: bool) -> Step | None:
+    state = told.state if told is not None else Standing.NONE
     if alert.state == "resolved":
         return Step.RESOLVE if state in _THERE else None
     if told is None or state in _NOT_THERE:
         return Step.TRIGGER if wanted else None
     if alert.state == "acknowledged" and state is Standing.OPEN:
         return Step.ACKNOWLEDGE
-    if alert.state != "acknowledged" and state is Standing.ACKNOWLEDGED:
+    if state is Standing.ENDING or (alert.state != "acknowledged" and state is Standing.ACKNOWLEDGED):
         return Step.RESOLVE
     if not wanted:
         return None
     return Step.UPDATE if notice_of(before_of(told), alert) is not None else None
+
+
+def has_grown(alert: ShownAlert, told: Told) -> bool:
+    """Whether an alert has more members, or is graver, than what is on record of it."""
+    is_more = alert.count > told.count or rank_of(alert.severity) > rank_of(told.severity)
+    return alert.version > told.version and is_more
 
 
 def before_of(told: Told) -> Seen:

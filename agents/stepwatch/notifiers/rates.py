@@ -34,6 +34,23 @@ class Minute:
         return now_s if count < most else self._times[count - most] + MINUTE_S
 
 
+class Recent:
+    """What happened within the last minute, each thing once, by its name."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, float] = {}
+
+    def others(self, name: str, now_s: float) -> int:
+        """How many others than this one, in (now - 60 s, now]."""
+        while self._times and next(iter(self._times.values())) <= now_s - MINUTE_S:
+            del self._times[next(iter(self._times))]
+        return len(self._times) - (name in self._times)
+
+    def add(self, name: str, now_s: float) -> None:
+        """It happened; looked at again it is no second one."""
+        self._times.setdefault(name, now_s)
+
+
 def backoff_s(failures: int, rng: random.Random) -> float:
     """How long to wait after so many failures in a row, at least 1: exponential with full jitter, at most 5 minutes.
 

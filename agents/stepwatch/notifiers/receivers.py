@@ -162,7 +162,7 @@ def build_receiver(config: _Configs) -> Receiver:
         case SlackConfig():
             return _slack(config)
         case TeamsConfig():
-            return Teams(config.name, _secret_url(config.url_file, config.allow_private), _sender(config))
+            return Teams(config.name, _SecretUrl(config.url_file, config.allow_private), _sender(config))
         case AppriseConfig():
             return People(config.name, Secret("url_file", config.url_file))
         case WebhookConfig():
@@ -185,7 +185,7 @@ def _alertmanager(config: AlertmanagerConfig) -> Receiver:
 
 def _slack(config: SlackConfig) -> Receiver:
     if config.url_file is not None:
-        return SlackWebhook(config.name, _secret_url(config.url_file, config.allow_private), _sender(config))
+        return SlackWebhook(config.name, _SecretUrl(config.url_file, config.allow_private), _sender(config))
     assert config.token_file is not None, "the model asks for one of both"
     _check_url("api_url", config.api_url, config.allow_private)
     token = Secret("token_file", config.token_file)
@@ -195,7 +195,7 @@ def _slack(config: SlackConfig) -> Receiver:
 def _webhook(config: WebhookConfig) -> Receiver:
     keys = [Secret("key_files", path) for path in config.key_files]
     if config.url_file is not None:
-        address = _secret_url(config.url_file, config.allow_private).read
+        address = _SecretUrl(config.url_file, config.allow_private).read
     else:
         _check_url("url", config.url, config.allow_private)
         address = partial(str, config.url)
@@ -211,10 +211,18 @@ def _sender(config: _HttpConfig) -> HttpSender:
         raise ReceiverWrong("ca_file", f"{config.ca_file}: {error.strerror}") from error
 
 
-def _secret_url(path: Path, allow_private: bool) -> Secret:
-    secret = Secret("url_file", path)
-    _check_url("url_file", secret.read(), allow_private, shown=str(path))
-    return secret
+class _SecretUrl(Secret):
+    """An address in a file. A rotated one is held to the same rules as the first."""
+
+    def __init__(self, path: Path, allow_private: bool) -> None:
+        self._shown, self._allow_private = str(path), allow_private
+        super().__init__("url_file", path)
+
+    def read(self) -> str:
+        """The address; raises ReceiverWrong where it is none, or none that may be used."""
+        url = super().read()
+        _check_url("url_file", url, self._allow_private, shown=self._shown)
+        return url
 
 
 def _check_url(field: str, url: str, allow_private: bool, shown: str = "") -> None:
@@ -253,5 +261,9 @@ def _address_of(url: str, example: str) -> tuple[str, str]:
         raise ValueError(f"expected an address such as {example}")
     if "@" in parts.netloc:
         raise ValueError("expected no user or password in the address; secrets are read from files")
-    parts.port  # noqa: B018 - raises ValueError where it is none
+    try:
+        parts.port  # noqa: B018 - raises ValueError where it is none
+    except ValueError:
+        # Its words hold what stands there, which may be a password.
+        raise ValueError("expected a number from 0 to 65535 as the port, got something else") from None
     return parts.hostname, parts.scheme

@@ -130,6 +130,7 @@ class Routes:
         name: of the file.
         channels: by name, in the file's order.
         pseudonym_key: for `disclosure: ids`.
+        pseudonym_key_file: where it was read; "" for nowhere.
     """
 
     name: str
@@ -140,6 +141,18 @@ class Routes:
     console_url: str
     disclosure: Disclosure
     pseudonym_key: bytes
+    pseudonym_key_file: str = ""
+
+    def secret_files(self) -> list[tuple[str, FilePath]]:
+        """(field, path) of each file that holds a secret."""
+        found = [("pseudonym_key_file", FilePath(self.pseudonym_key_file))] if self.pseudonym_key_file else []
+        for name, channel in self.channels.items():
+            for field, value in channel.config:
+                # The certificates of an authority are no secret.
+                if field.endswith(("_file", "_files")) and field != "ca_file" and value is not None:
+                    paths = value if isinstance(value, tuple) else (value,)
+                    found += [(f"channels[{name}].{field}", path) for path in paths]
+        return found
 
     def targets(self, alert: ShownAlert) -> list[Target]:
         """The channels of an alert: of the first route that matches, and of those after a `continue`; each once."""
@@ -210,7 +223,15 @@ def parse_routes(name: str, text: str) -> Routes:
     if problems:
         raise RoutesRefused(problems)
     return Routes(
-        name, channels, tuple(file.routes), tuple(file.mutes), file.storm, file.console_url, file.disclosure, key
+        name,
+        channels,
+        tuple(file.routes),
+        tuple(file.mutes),
+        file.storm,
+        file.console_url,
+        file.disclosure,
+        key,
+        file.pseudonym_key_file,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from stepwatch.notifiers.delivery import Answer, Delivery, Message, Outcome, Step
 from stepwatch.notifiers.fit import fitted, utf16_units
 from stepwatch.notifiers.http import HttpSender, Reply
+from stepwatch.notifiers.notices import rank_of
 from stepwatch.notifiers.secret import ReceiverWrong, Secret
-from stepwatch.notifiers.sending import file_missing, json_bytes, links_of
+from stepwatch.notifiers.sending import WebhookChannel, file_missing, json_bytes, links_of
 from stepwatch.notifiers.words import head_of
 
 API_URL = "https://slack.com/api"
@@ -30,45 +32,39 @@ FALLBACK_UNITS_MAX = 500
 _LATER = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 )
+_MESSAGES_FAULT = frozenset(
+    {
+        "invalid_arguments",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "markdown_text_conflict",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "no_text",
+        "too_many_attachments",
+    }
+)
+"""What says of a message that it is none. Any other error is of the channel: its token, its rights, its name."""
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found"})
 """Why a message cannot be edited any more: another is posted."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-class SlackWebhook:
-    """A channel of Slack that an incoming webhook posts to. It cannot edit: each step is a message with the id."""
+class SlackWebhook(WebhookChannel):
+    """A channel of Slack that an incoming webhook posts to."""
 
-    resend_every_s = None
-
-    def __init__(self, name: str, url: Secret, sender: HttpSender) -> None:
-        """A channel.
-
-        Args:
-            name: of the channel, ours.
-            url: of the webhook, which is a secret.
-            sender: for its address.
-        """
-        self.name = name
-        self._url = url
-        self._sender = sender
-
-    async def deliver(self, delivery: Delivery) -> Answer:
-        """Post one message."""
-        try:
-            url = self._url.read()
-        except ReceiverWrong as error:
-            return file_missing(error)
-        return (await self._sender.send("POST", url, body=json_bytes(build_content(delivery)))).answer
-
-    async def close(self) -> None:
-        await self._sender.close()
+    def build(self, delivery: Delivery) -> dict[str, Any]:
+        """Text and blocks."""
+        return build_content(delivery)
 
 
 class SlackBot:
     """A channel of Slack that a bot posts to: one message for an incident, which later steps edit.
 
-    The message's name (`channel:ts`) is the reference that comes back with the next delivery; without it, or where
-    Slack does not let the message be edited any more, another message is posted.
+    The message's name and the severity that rang (`channel:ts:severity`) are the reference that comes back with the
+    next delivery. An edit rings nobody, so an incident that opens again is another message, and one that grows graver
+    is told in its thread and in the channel too. Without a name, or where Slack does not let the message be edited any
+    more, another is posted.
     """
 
     resend_every_s = None
@@ -95,14 +91,21 @@ class SlackBot:
             token = self._token.read()
         except ReceiverWrong as error:
             return file_missing(error)
-        content = build_content(delivery)
-        channel, _, ts = delivery.reference.partition(":")
-        if ts:
-            answer, said = await self._call(token, "chat.update", {**content, "channel": channel, "ts": ts})
-            if said not in _GONE:
-                return answer
+        content, severity = build_content(delivery), delivery.message.severity
+        channel, _, rest = delivery.reference.partition(":")
+        ts, _, rang = rest.partition(":")
         post = {**content, "channel": self._channel, "unfurl_links": False, "unfurl_media": False}
-        return (await self._call(token, "chat.postMessage", post))[0]
+        if ts and delivery.step is not Step.TRIGGER:
+            answer, said = await self._call(token, "chat.update", {**content, "channel": channel, "ts": ts})
+            is_graver = delivery.step is Step.UPDATE and rang != "" and rank_of(severity) > rank_of(rang)
+            if answer.outcome is Outcome.DELIVERED and is_graver:
+                post |= {"channel": channel, "thread_ts": ts, "reply_broadcast": True}
+                answer, said = await self._call(token, "chat.postMessage", post)
+            if said not in _GONE:
+                kept = f"{channel}:{ts}:{severity if is_graver else rang}"
+                return replace(answer, reference=kept if answer.outcome is Outcome.DELIVERED else "")
+        answer, _ = await self._call(token, "chat.postMessage", post)
+        return replace(answer, reference=answer.reference and f"{answer.reference}:{severity}")
 
     async def close(self) -> None:
         await self._sender.close()
@@ -129,8 +132,12 @@ def _meaning(reply: Reply, method: str) -> tuple[Answer, str]:
         reference = f"{said.get('channel', '')}:{said.get('ts', '')}"
         return Answer(Outcome.DELIVERED, reply.answer.words, reference=reference), ""
     error = fitted(str(said.get("error")), 80)
-    outcome = Outcome.RETRY if error in _LATER else Outcome.REFUSED
-    return Answer(outcome, f"{method}: {error}", unsent=outcome is Outcome.REFUSED), error
+    words = f"{method}: {error}"
+    if error in _LATER:
+        return Answer(Outcome.RETRY, words), error
+    if error in _MESSAGES_FAULT:
+        return Answer(Outcome.REFUSED, words, unsent=True), error
+    return Answer(Outcome.RETRY, words, unsent=True, is_misset=True), error
 
 
 def build_content(delivery: Delivery) -> dict[str, Any]:

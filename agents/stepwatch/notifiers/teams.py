@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from stepwatch.notifiers.delivery import Answer, Delivery, Outcome, Step
 from stepwatch.notifiers.fit import fitted
-from stepwatch.notifiers.http import HttpSender
-from stepwatch.notifiers.secret import ReceiverWrong, Secret
-from stepwatch.notifiers.sending import file_missing, json_bytes, links_of
+from stepwatch.notifiers.http import Reply, meaning
+from stepwatch.notifiers.sending import WebhookChannel, json_bytes, links_of
 from stepwatch.notifiers.words import head_of
 
 DOCUMENTATION = (
@@ -20,42 +20,23 @@ TITLE_CHARACTERS_MAX = 300
 LINE_CHARACTERS_MAX = 800
 FACT_CHARACTERS_MAX = 200
 FACTS_MAX = 30
+_FAILED = re.compile(rb"returned HTTP error ([3-5]\d\d)")
 _COLOURS = {"critical": "attention", "high": "attention", "medium": "warning", "low": "accent"}
 
 
-class Teams:
-    """One channel or chat of Teams. Its webhook cannot edit: each step is a card with the alert's id."""
+class Teams(WebhookChannel):
+    """One channel or chat of Teams."""
 
-    resend_every_s = None
+    def build(self, delivery: Delivery) -> dict[str, Any]:
+        """A card."""
+        return build_card(delivery)
 
-    def __init__(self, name: str, url: Secret, sender: HttpSender) -> None:
-        """A channel.
-
-        Args:
-            name: of the channel, ours.
-            url: of the webhook, which is a secret.
-            sender: for its address.
-        """
-        self.name = name
-        self._url = url
-        self._sender = sender
-
-    async def deliver(self, delivery: Delivery) -> Answer:
-        """Post one card."""
-        try:
-            url = self._url.read()
-        except ReceiverWrong as error:
-            return file_missing(error)
-        reply = await self._sender.send("POST", url, body=json_bytes(build_card(delivery)))
-        # Connectors say 200, and in the body that Teams itself did not take it.
-        if reply.answer.outcome is Outcome.DELIVERED and b"HTTP error 429" in reply.body:
-            return Answer(Outcome.RETRY, "429 in the body of a 200: too many messages")
-        if reply.answer.outcome is Outcome.DELIVERED and b"returned HTTP error" in reply.body:
-            return Answer(Outcome.REFUSED, fitted(reply.body.decode(errors="replace"), 200))
-        return reply.answer
-
-    async def close(self) -> None:
-        await self._sender.close()
+    def meaning(self, reply: Reply) -> Answer:
+        """Connectors say 200, and in the body by which status Teams itself did not take it."""
+        failed = _FAILED.search(reply.body) if reply.answer.outcome is Outcome.DELIVERED else None
+        if failed is None:
+            return reply.answer
+        return meaning(int(failed[1]), shown="in the body of a 200")
 
 
 def build_card(delivery: Delivery) -> dict[str, Any]:

@@ -15,6 +15,9 @@ OVER = {
 }
 """`resolved_by` of contract section 7: (what that means for you, why it is over)."""
 
+NEXT_PAGE = "opened again after somebody took it: a new page follows"
+"""Why an incident ends while its alert is open: only another one rings."""
+
 HEADS = {
     Step.TRIGGER: "OPENED",
     Step.UPDATE: "CHANGED",
@@ -64,7 +67,8 @@ def clock(time: str) -> str:
 
 def why_over(alert: ShownAlert) -> tuple[str, str]:
     """What a resolved alert means for whoever was called, "" for nothing to add, and why it is over."""
-    return OVER.get(alert.resolved_by, ("", f"resolved by {plain(alert.resolved_by, 40)}"))
+    by = plain(alert.resolved_by, 40)
+    return OVER.get(alert.resolved_by, ("", f"resolved by {by}" if by else "it is over"))
 
 
 def what_to_do(alert: ShownAlert) -> str:
@@ -77,6 +81,8 @@ def what_to_do(alert: ShownAlert) -> str:
     return f"do: ask {who} whether it was them" if who else "do: see why, and who can repair it"
 
 
+NOTHING = "do: nothing"
+SEE_NEXT_PAGE = "do: see the next page"
 TAKEN = "somebody is on it"
 """What is said of an acknowledged alert in place of what to do."""
 

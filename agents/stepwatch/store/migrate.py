@@ -5,8 +5,9 @@ its last, and each statement is written to be repeatable: a crash half-way means
 from its top. The names in the files carry no database; they mean the one of the client. Two programs
 that migrate at once do the same twice.
 
-A file that adds a column must add it to `audit` and `audit_latest`, and create `audit_to_latest` and the
-views over them anew: ClickHouse expands a `*` when a view is created.
+A file that adds a column must add it to `audit` and `audit_latest`, say the query of `audit_to_latest` again
+(`ALTER TABLE … MODIFY QUERY`: were the view dropped, rows of that moment would miss it) and create the views
+over them anew: ClickHouse expands a `*` when a view is created.
 """
 
 from __future__ import annotations

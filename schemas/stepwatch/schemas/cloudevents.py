@@ -21,11 +21,16 @@ def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     return any(name.startswith(PREFIX) for name, _ in headers)
 
 
-def to_structured(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+def to_structured(value: bytes, headers: Sequence[tuple[str, bytes | None]], *, may_be_whole: bool = True) -> bytes:
     """The structured form of a record in binary mode; `ce_` headers win over the body.
 
     A body that is an envelope itself (it has a `specversion`) keeps what no header says; any other body is the
     event's `data`. The body's own bytes stay as they are; a header without a value is absent.
+
+    Args:
+        value: the body.
+        headers: of the record, others too.
+        may_be_whole: False where it is known that the body is `data`, whatever its members are called.
 
     Raises:
         ValueError: the body is not one JSON value, or a header no UTF-8.
@@ -45,7 +50,7 @@ def to_structured(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> 
         raise ValueError(f"the body is no JSON: {error}") from None
     if not attributes:
         return body
-    if _is_envelope(body):
+    if may_be_whole and _is_envelope(body):
         # Of a key given twice the last counts, so the headers come last.
         return body[:-1] + b"," + said[1:]
     return said[:-1] + b',"data":' + body + b"}"

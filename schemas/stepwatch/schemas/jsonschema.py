@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator
 
 from stepwatch.schemas import events as ev
 from stepwatch.schemas.fields import MEANINGS, TYPES, WORDS
-from stepwatch.schemas.policy import PolicyFile, show_duration
+from stepwatch.schemas.policy import REASONS, PolicyFile, show_duration
 
 Schema = dict[str, Any]
 
@@ -182,6 +182,13 @@ def policy_schema() -> Schema:
     schema = PolicyFile.model_json_schema()
     given = schema["$defs"]["GivenEvent"]
     given["oneOf"] = [{"required": ["action"]}, {"required": ["type"]}]
+    schema["$defs"]["Expect"]["allOf"] = [
+        {
+            "if": {"properties": {"verdict": {"const": verdict}}},
+            "then": {"properties": {"reason": {"enum": [*sorted(reasons), None]}}},
+        }
+        for verdict, reasons in REASONS.items()
+    ]
     _polish(schema)
     schema["title"] = "a policy file of Stepwatch"
     return {"$schema": DRAFT, **schema}

@@ -52,6 +52,8 @@ def parse_duration(value: object) -> int:
 
 def show_duration(duration_us: int) -> str:
     """A duration as a policy file says it, in the largest unit that is exact; `us` where none is."""
+    if duration_us == 0:
+        return "0s"
     for unit, unit_us in reversed(UNIT_US.items()):
         if duration_us % unit_us == 0:
             return f"{duration_us // unit_us}{unit}"
@@ -154,6 +156,7 @@ class SourceSpec(_Strict):
     """A feed of events, named as in the events' `source`."""
 
     name: Name
+    """As in the events' `source`."""
     silent_after: Duration | None = None
     """Must have given a sign of life within this time for `unverified` to be fair; absent: no such demand."""
     proves: list[Kind] | None = None
@@ -166,6 +169,7 @@ class Identity(_Strict):
     subject: Name
     """The canonical id."""
     aliases: list[Name] = []
+    """Other names of the same; none may be a subject, or an alias of another."""
     tenant: list[TenantName] = []
     """Exact names of the tenants in which the aliases hold; absent, empty or with `*`: all."""
 
@@ -174,11 +178,13 @@ class MatchSpec(_Strict):
     """Which actions a policy is about; an absent or empty list sets no condition."""
 
     action: list[Pattern] = []
+    """Names of actions, `noun.verb`; `*` is any run of characters, dots too."""
     resource_type: list[Pattern] = []
     """A missing type matches only `*`."""
     sensitivity: list[Sensitivity] = []
     """A missing sensitivity matches every list."""
     tenant: list[Pattern] = []
+    """Tenants; `*` is any run of characters."""
     when: str = ""
     """CEL; an error or a result that is not a bool counts as a match."""
 
@@ -199,7 +205,9 @@ class Require(_Strict):
     max_uses: Annotated[int, Field(ge=1)] | None = None
     """How many actions one proof covers; absent: no limit."""
     same_device: bool = False
+    """Proof and action name the same device."""
     same_ip: bool = False
+    """Proof and action come from the same address."""
     accept: Annotated[list[Kind], Field(min_length=1)] = ["step_up"]
     """Which kinds of verification count."""
 
@@ -215,8 +223,11 @@ class AlertSpec(_Strict):
     """How an unverified action is reported; absent keys: the file's defaults."""
 
     severity: Severity | None = None
+    """Of the alerts of this policy."""
     grace: Duration | None = None
+    """How long after an action's arrival a verification may still arrive before `unverified` is said."""
     dedup: Duration | None = None
+    """Length of the buckets of time within which actions share one alert; `0s`: each has its own."""
 
 
 class GivenEvent(BaseModel):
@@ -232,9 +243,11 @@ class GivenEvent(BaseModel):
     type: Name | None = None
     """Type of any other event, with or without `stepwatch.` in front."""
     id: Name | None = None
+    """Absent: `e1`, `e2`, ... by the event's place."""
     subject: Name | None = None
     """Absent: `alice`."""
     source: Name | None = None
+    """Absent: of a proof one that may prove it, else `/test`."""
 
     @model_validator(mode="after")
     def _one_of_action_and_type(self) -> Self:
@@ -247,7 +260,9 @@ class Expect(_Strict):
     """What a policy test expects of an action's last verdict."""
 
     verdict: Literal["not_required", "exempt", "verified", "unverified", "blind"]
+    """The last one, after the close."""
     reason: str | None = None
+    """One of the verdict's own; absent: not compared."""
     verification: Name | None = None
     """The verification that must have been chosen."""
     policy: str | None = None
@@ -270,8 +285,11 @@ class PolicyTest(_Strict):
     """One test of a policy: given these events, this verdict."""
 
     name: Name
+    """A sentence, shown where the test fails."""
     given: Annotated[list[GivenEvent], Field(min_length=1)]
+    """Events, in any order."""
     expect: Expect
+    """What becomes of one action of them."""
 
 
 class Policy(_Strict):
@@ -282,25 +300,36 @@ class Policy(_Strict):
     reason: str = ""
     """Why step-up is required: carried to every audit record."""
     owner: str = ""
+    """Who is asked to act on its alerts."""
     runbook: str = ""
+    """Address of the page that says what to do."""
     match: MatchSpec = MatchSpec()
+    """Which actions it is about; absent: all."""
     require: Require = Require()
+    """What must have been proved."""
     exempt: Exempt = Exempt()
+    """Which of its actions need no proof."""
     alert: AlertSpec = AlertSpec()
+    """How an action without proof is reported."""
     tests: list[PolicyTest] = []
+    """Run by `stepwatch policy test`: at least one that must fire and one that must stay silent."""
 
 
 class PolicyFile(_Strict):
     """One YAML file of a policy set."""
 
     version: Annotated[Literal[1], BeforeValidator(_parse_version)]
+    """Of the form of policy files: 1."""
     effective_from: Moment | None = None
     """In force from this time on, inclusive; absent: see the contract, section 4."""
     defaults: Defaults = Defaults()
     """Reach this file only."""
     sources: list[SourceSpec] = []
+    """Feeds that must be alive, or that alone may prove."""
     identities: list[Identity] = []
+    """Who is who: names that mean the same person or service."""
     policies: list[Policy] = []
+    """In order: the first that matches an action applies."""
 
 
 class PolicyText(BaseModel):

@@ -90,13 +90,22 @@ def missing_tests(policy: Policy) -> list[str]:
     return lacks
 
 
+def lines_of(test: PolicyTest, policy: Policy, policy_set: PolicySet) -> list[bytes]:
+    """The events of a test with all that it leaves out, one JSON line each, as `replay` reads them."""
+    return _lines(test, _given(test, policy, policy_set), policy_set)
+
+
+def _lines(test: PolicyTest, given: list[_Given], policy_set: PolicySet) -> list[bytes]:
+    events = [*(one.event for one in given), *_heartbeats(test, given, policy_set)]
+    return [json.dumps(event, ensure_ascii=False).encode() for event in events]
+
+
 def _run(
     alone: PolicySets, policy_set: PolicySet, file: LoadedFile, policy: Policy, test: PolicyTest, line: int
 ) -> Outcome:
     expect = test.expect
     given = _given(test, policy, policy_set)
-    events = [*(one.event for one in given), *_heartbeats(test, given, policy_set)]
-    lines = [json.dumps(event, ensure_ascii=False).encode() for event in events]
+    lines = _lines(test, given, policy_set)
     verdicts: dict[str, Explained] = {}
     faults = []
     for explained in explained_replay(lines, alone):

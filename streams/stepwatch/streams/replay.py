@@ -93,6 +93,11 @@ def explained_replay(lines: Iterable[bytes], sets: PolicySets) -> Iterator[Expla
     """The same, each row with its sentence."""
     gathered = Gathered()
     yield from gather(lines, sets, gathered)
+    yield from judge_gathered(gathered, sets)
+
+
+def judge_gathered(gathered: Gathered, sets: PolicySets) -> Iterator[Explained]:
+    """Judge what was gathered of a file by the same sets: its verdicts and alerts."""
     partition, final = _judged(gathered.events, gathered.heartbeats, sets)
     yield from final
     for subject, ledger in partition.ledgers.items():
@@ -127,7 +132,7 @@ def gather(lines: Iterable[bytes], sets: PolicySets, into: Gathered) -> Iterator
         if (plain := plain_of(text)) is not None:
             tenant, name, source, event_id, arrival_us = plain
             arrivals.append(arrival_us)
-            _keep_first(events, (tenant, name, ACTION, source, event_id), PlainLine(arrival_us, text))
+            keep_first(events, (tenant, name, ACTION, source, event_id), PlainLine(arrival_us, text))
             continue
         outcome = decode(text, None)
         if isinstance(outcome, Fault):
@@ -138,15 +143,16 @@ def gather(lines: Iterable[bytes], sets: PolicySets, into: Gathered) -> Iterator
             if isinstance(outcome, Heartbeat):
                 heartbeats.append(outcome)
             else:
-                _keep_first(events, _key(outcome, sets), outcome)
+                keep_first(events, event_key(outcome, sets), outcome)
 
 
-def _key(event: Event, sets: PolicySets) -> EventKey:
+def event_key(event: Event, sets: PolicySets) -> EventKey:
+    """What makes the event one: its subject by the set in force at its own time."""
     subject = sets.at(event.time_us).canonical(event.tenant, event.subject)
     return (event.tenant, subject, event.family, event.source, event.id)
 
 
-def _keep_first(events: dict[EventKey, Event | PlainLine], key: EventKey, event: Event | PlainLine) -> None:
+def keep_first(events: dict[EventKey, Event | PlainLine], key: EventKey, event: Event | PlainLine) -> None:
     """Of several records of one event the first to arrive; of equal arrivals the smaller hash."""
     known = events.get(key)
     if (

@@ -29,6 +29,7 @@ __all__ = [
     "Source",
     "build_set",
     "load_files",
+    "load_texts",
     "set_digest",
     "sets_from_records",
 ]
@@ -196,17 +197,33 @@ def load_files(paths: Sequence[Path]) -> PolicySets:
         ValueError: no path.
     """
     problems: list[Problem] = []
-    groups: dict[int | None, list[LoadedFile]] = {}
+    texts: list[tuple[str, str]] = []
     for path in paths:
         try:
-            file = load_text(str(path), path.read_bytes().decode())
+            texts.append((str(path), path.read_bytes().decode()))
         except OSError as error:
             problems.append(Problem(str(path), 0, "", f"cannot be read: {error.strerror or error}"))
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             problems.append(Problem(str(path), line, "", "not UTF-8"))
-        else:
-            groups.setdefault(file.effective_from_us, []).append(file)
+    return _sets_of(texts, problems)
+
+
+def load_texts(texts: Sequence[tuple[str, str]]) -> PolicySets:
+    """The same from (name, YAML text) pairs, wherever they were read.
+
+    Raises:
+        PolicyRefused: with every complaint about every text.
+        ValueError: no text.
+    """
+    return _sets_of(texts, [])
+
+
+def _sets_of(texts: Sequence[tuple[str, str]], problems: list[Problem]) -> PolicySets:
+    groups: dict[int | None, list[LoadedFile]] = {}
+    for name, text in texts:
+        file = load_text(name, text)
+        groups.setdefault(file.effective_from_us, []).append(file)
     sets = []
     for effective_from_us, files in groups.items():
         try:

@@ -78,16 +78,33 @@ class Skimming:
             _use(self._plain, sets, policy_set)
 
 
-def plain_lines(sets: PolicySets) -> Callable[[bytes], tuple[str, str, str, str, int] | None]:
+def plain_lines(
+    sets: PolicySets, others: PolicySets | None = None
+) -> Callable[[bytes], tuple[str, str, str, str, int] | None]:
     """What reads the plain actions of a file: a line -> (tenant, canonical subject, source, id, arrival).
 
     It returns None where Python has to read the line, and for every line without the native core.
+
+    Args:
+        sets: whose policies a plain action does not concern, and whose aliases are mapped.
+        others: neither does it concern theirs; they map no alias, and nor do the first.
     """
     if not is_built:
         return lambda text: None
     plain = native.PlainActions(0, 1)
     # Events of an older set's time are left to Python; most files are younger than the youngest set.
-    _use(plain, sets, sets.sets[-1])
+    policy_set = sets.sets[-1]
+    if others is None:
+        _use(plain, sets, policy_set)
+        return plain.line
+    other = others.sets[-1]
+    (from_us, until_us), (other_from_us, other_until_us) = sets.span(policy_set), others.span(other)
+
+    def may_concern(tenant: str, action: str, resource_type: str, sensitivity: str) -> bool:
+        of = (tenant, action, resource_type, sensitivity)
+        return policy_set.may_concern(*of) or other.may_concern(*of)
+
+    plain.use(max(from_us, other_from_us), min(until_us, other_until_us), may_concern, None)
     return plain.line
 
 

@@ -21,14 +21,24 @@
 --     known here.
 SELECT first, tenant, subject, action, actions, first_verdict, first_ip, known_since
 FROM (
+  -- An action's time is the same in every row of it, so the long history need not be merged.
   SELECT
-    tenant, subject, action, min(time) AS first, count() AS actions, argMin(verdict, time) AS first_verdict,
-    argMin(client_ip, time) AS first_ip, min(first) OVER (PARTITION BY tenant, subject) AS known_since
-  FROM audit_current
+    tenant, subject, action, min(time) AS first, min(first) OVER (PARTITION BY tenant, subject) AS known_since
+  FROM audit
   WHERE ({tenant:String} = '' OR tenant = {tenant:String}) AND ({subject:String} = '' OR subject = {subject:String})
     AND time >= {history_since:DateTime64(6, 'UTC')} AND time < {until:DateTime64(6, 'UTC')}
   GROUP BY tenant, subject, action
-)
+) AS known
+INNER JOIN (
+  SELECT
+    tenant, subject, action, count() AS actions, argMin(verdict, time) AS first_verdict,
+    argMin(client_ip, time) AS first_ip
+  FROM audit_current
+  WHERE ({tenant:String} = '' OR tenant = {tenant:String}) AND ({subject:String} = '' OR subject = {subject:String})
+    AND time >= greatest({since:DateTime64(6, 'UTC')}, {history_since:DateTime64(6, 'UTC')})
+    AND time < {until:DateTime64(6, 'UTC')}
+  GROUP BY tenant, subject, action
+) AS done USING (tenant, subject, action)
 WHERE first >= {since:DateTime64(6, 'UTC')}
 ORDER BY first DESC, tenant, subject, action
 LIMIT 1000

@@ -18,11 +18,25 @@
 --   id | its id there
 --   detail | what came nearest to a proof, the credential, or the alert's title
 -- Read it so: read downwards. An action's line comes at its own time, and its verdict is the one in force now.
-SELECT
-  time, kind, what, result, session, source, id,
-  if(kind = 'action', JSONExtractString(detail, 'sentence'), detail) AS detail
-FROM subject_timeline
-WHERE tenant = {tenant:String} AND subject = {subject:String}
-  AND time >= {since:DateTime64(6, 'UTC')} AND time < {until:DateTime64(6, 'UTC')}
+SELECT time, kind, what, result, session, source, id, detail
+FROM (
+  -- The view of that name takes an action's time from an aggregate, so a period would not choose its months.
+  SELECT
+    time, 'action' AS kind, action AS what, concat(verdict, ' (', reason, ')') AS result, session, source,
+    action_id AS id, JSONExtractString(nearest_miss, 'sentence') AS detail
+  FROM (
+    SELECT * FROM audit
+    WHERE tenant = {tenant:String} AND subject = {subject:String}
+      AND time >= {since:DateTime64(6, 'UTC')} AND time < {until:DateTime64(6, 'UTC')}
+    ORDER BY standing DESC
+    LIMIT 1 BY source, action_id
+  )
+  UNION ALL
+  SELECT time, kind, what, result, session, source, id, detail
+  FROM subject_timeline
+  WHERE tenant = {tenant:String} AND subject = {subject:String}
+    AND time >= {since:DateTime64(6, 'UTC')} AND time < {until:DateTime64(6, 'UTC')}
+    AND kind != 'action'
+)
 ORDER BY time, kind, source, id
 LIMIT {rows:UInt32}

@@ -29,6 +29,12 @@ INNER JOIN (
   WHERE ({tenant:String} = '' OR tenant = {tenant:String})
     AND time >= {since:DateTime64(6, 'UTC')} AND time < {until:DateTime64(6, 'UTC')}
     AND revision = 1
+    AND (tenant, time) IN (
+      SELECT tenant, time FROM audit_latest
+      WHERE ({tenant:String} = '' OR tenant = {tenant:String})
+        AND time >= {since:DateTime64(6, 'UTC')} AND time < {until:DateTime64(6, 'UTC')}
+        AND revision > 1
+    )
   ORDER BY standing DESC
   LIMIT 1 BY tenant, subject, source, action_id
 ) AS first USING (tenant, subject, source, action_id)

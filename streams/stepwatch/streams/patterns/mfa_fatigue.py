@@ -16,11 +16,17 @@ def prompted_until(fact: Fact, view: View) -> int:
 
 
 class MfaFatigue:
-    """At least 5 distinct challenges in 10 minutes, not counting one that was verified by then."""
+    """At least 5 distinct challenges in 10 minutes, not counting one that was verified by then.
+
+    Args:
+        challenges_min: another number than the contract's 5, for whoever asks what it would say.
+    """
 
     name = "mfa_fatigue"
     severity = "high"
-    prompts_min = CHALLENGES_MIN
+
+    def __init__(self, challenges_min: int = CHALLENGES_MIN) -> None:
+        self.prompts_min = challenges_min
 
     def anchors(self, fact: Fact) -> bool:
         """Challenged, failed, denied, expired or cancelled."""
@@ -41,8 +47,8 @@ class MfaFatigue:
         prompts = [
             step for step in view.steps(anchor.time_us - FATIGUE_WINDOW_US, anchor.time_us) if step.type in PROMPTS
         ]
-        if len(prompts) < CHALLENGES_MIN:
+        if len(prompts) < self.prompts_min:
             return None
         asked: set[str | Key] = {step.challenge or step.key for step in prompts}
         answered = {v.challenge for v in view.verifications(0, anchor.time_us) if v.challenge}
-        return self.severity if len(asked - answered) >= CHALLENGES_MIN else None
+        return self.severity if len(asked - answered) >= self.prompts_min else None

@@ -12,11 +12,17 @@ FAILURES_MIN = 10
 
 
 class OtpGuessing:
-    """At least 10 failed step-ups in 5 minutes, the anchor included."""
+    """At least 10 failed step-ups in 5 minutes, the anchor included.
+
+    Args:
+        failures_min: another number than the contract's 10, for whoever asks what it would say.
+    """
 
     name = "otp_guessing"
     severity = "high"
-    prompts_min = FAILURES_MIN
+
+    def __init__(self, failures_min: int = FAILURES_MIN) -> None:
+        self.prompts_min = failures_min
 
     def anchors(self, fact: Fact) -> bool:
         """`stepup.failed`."""
@@ -31,4 +37,4 @@ class OtpGuessing:
     def holds(self, anchor: Fact, view: View) -> str | None:
         """Count the failures of the window."""
         steps = view.steps(anchor.time_us - WINDOW_US, anchor.time_us)
-        return self.severity if sum(map(self.anchors, steps)) >= FAILURES_MIN else None
+        return self.severity if sum(map(self.anchors, steps)) >= self.prompts_min else None
