@@ -112,12 +112,12 @@ def test_a_process_asks_for_the_files_that_its_connections_need_and_refuses_what
     before = _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
-        need_files(500)
+        need_files(500, "STEPWATCH_INGEST_CONNECTIONS")
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (628, hard)
-        need_files(400)
+        need_files(400, "STEPWATCH_INGEST_CONNECTIONS")
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (628, hard)
         with pytest.raises(SettingWrong, match=f"STEPWATCH_INGEST_CONNECTIONS={hard} needs {hard + 128} open files"):
-            need_files(hard)
+            need_files(hard, "STEPWATCH_INGEST_CONNECTIONS")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 _OTHERS_MAY_WRITE: Final = 0o022
+Stamp = tuple[int, int, int, int]
 
 
 class OthersMayWrite(OSError):
@@ -31,6 +32,16 @@ def read_owned(path: Path) -> bytes | None:
             return file.read()
     except FileNotFoundError:
         return None
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What differs once a file was changed; None where it cannot be looked at."""
+    try:
+        said = path.stat()
+    except OSError:
+        return None
+    # Whoever changes the file can set its mtime back, and not its ctime, which tells of a new mode too.
+    return said.st_mtime_ns, said.st_ctime_ns, said.st_ino, said.st_size
 
 
 @contextmanager

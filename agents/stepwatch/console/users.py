@@ -13,7 +13,7 @@ import argon2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stepwatch.agents.errors import EXIT_CONFIGURATION, RoleError
-from stepwatch.agents.owned_files import OthersMayWrite, locked, read_owned, replace_owned
+from stepwatch.agents.owned_files import OthersMayWrite, Stamp, locked, read_owned, replace_owned, stamp_of
 from stepwatch.schemas.faults import TENANT
 
 Role = Literal["viewer", "responder", "admin"]
@@ -149,7 +149,7 @@ class Users:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Stamp | None = None
         self._users: dict[str, User] = {}
 
     def now(self) -> dict[str, User]:
@@ -158,11 +158,7 @@ class Users:
         Raises:
             UsersRefused: the file cannot be used; nobody is let in then, since it may have removed somebody.
         """
-        try:
-            said = self.path.stat()
-            seen = (said.st_mtime_ns, said.st_ino, said.st_size)
-        except OSError:
-            seen = None
+        seen = stamp_of(self.path)
         if seen is None or seen != self._seen:
             self._seen = None
             self._users = read_users(self.path)

@@ -110,8 +110,12 @@ class Gate:
             return
 
 
-def need_files(connections: int) -> None:
+def need_files(connections: int, setting: str) -> None:
     """See to it that the process may open a file for each connection, and what it needs beside them.
+
+    Args:
+        connections: at most.
+        setting: the variable that says so.
 
     Raises:
         SettingWrong: the system allows too few.
@@ -122,7 +126,7 @@ def need_files(connections: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < wanted:
         raise SettingWrong(
-            f"STEPWATCH_INGEST_CONNECTIONS={connections} needs {wanted} open files, and this process may have {hard}: "
+            f"{setting}={connections} needs {wanted} open files, and this process may have {hard}: "
             f"set at most {max(hard - _FILES_BESIDE, 1)}, or allow more files (ulimit -n)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

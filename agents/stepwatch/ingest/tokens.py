@@ -6,15 +6,12 @@ slow hash, which protects passwords that people choose, would only let strangers
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from hmac import compare_digest
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stepwatch.agents.errors import EXIT_CONFIGURATION, RoleError
+from stepwatch.agents.owned_files import OthersMayWrite, Stamp, locked, read_owned, replace_owned, stamp_of
 from stepwatch.schemas.faults import TENANT
 from stepwatch.schemas.times import TIME_END_US, format_time, parse_time
 from stepwatch.streams.matching import Patterns
@@ -32,7 +30,6 @@ ANY_TENANT: Final = "*"
 _PREFIX: Final = "swt_"
 """So that scanners for leaked secrets, and people, see what it is."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}")
-_OTHERS_MAY_WRITE: Final = 0o022
 
 
 class TokensRefused(RoleError):
@@ -184,14 +181,13 @@ def read_tokens(path: Path) -> list[Token]:
         TokensRefused: it cannot be read, others may write to it, or it is not one of tokens.
     """
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & _OTHERS_MAY_WRITE:
-                raise TokensRefused(f"{path}: others may write to it, and so make tokens: chmod 600 {path}")
-            text = file.read()
-    except FileNotFoundError:
-        return []
+        text = read_owned(path)
+    except OthersMayWrite as error:
+        raise TokensRefused(f"{path}: {error}, or they make tokens") from error
     except OSError as error:
         raise TokensRefused(f"{path} cannot be read: {error.strerror or error}") from error
+    if text is None:
+        return []
     try:
         return _File.model_validate_json(text).tokens
     except ValidationError as error:
@@ -211,7 +207,7 @@ class Tokens:
     def __init__(self, path: Path, clock: Callable[[], int] = wall_clock_us) -> None:
         self.path = path
         self._clock = clock
-        self._seen: tuple[int, int, int, int] | None = None
+        self._seen: Stamp | None = None
         self._tokens: list[Token] = []
 
     def find(self, secret: str) -> Token | None:
@@ -228,12 +224,7 @@ class Tokens:
         return next((token for token in found if token.state(now_us) == "live"), None)
 
     def _refresh(self) -> None:
-        try:
-            said = self.path.stat()
-            # Whoever changes the file can set its mtime back, and not its ctime, which tells of a new mode too.
-            seen = (said.st_mtime_ns, said.st_ctime_ns, said.st_ino, said.st_size)
-        except OSError:
-            seen = None
+        seen = stamp_of(self.path)
         if seen is None or seen != self._seen:
             self._seen = None
             self._tokens = read_tokens(self.path)
@@ -262,34 +253,9 @@ def _check(name: str, tenants: Sequence[str], sources: Sequence[str], may: Seque
 def _changing(path: Path) -> Iterator[_File]:
     """The file's content, written back whole at the end; whoever else changes it meanwhile waits."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # The file itself is replaced, so a lock on it would be one on a file that is gone.
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise TokensRefused(f"{path} cannot be written: {error.strerror or error}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        file = _File(tokens=read_tokens(path))
-        yield file
-        _write(path, file.model_dump_json(indent=1).encode() + b"\n")
-    finally:
-        os.close(lock)
-
-
-def _write(path: Path, text: bytes) -> None:
-    """Replace a file in one step, readable by its owner only; after a crash it is the old one or the new one."""
-    try:
-        # mkstemp makes it 0600, whatever the umask is.
-        fd, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-        try:
-            with os.fdopen(fd, "wb") as out:
-                out.write(text)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(draft, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(draft)
-            raise
+        with locked(path):
+            file = _File(tokens=read_tokens(path))
+            yield file
+            replace_owned(path, file.model_dump_json(indent=1).encode() + b"\n")
     except OSError as error:
         raise TokensRefused(f"{path} cannot be written: {error.strerror or error}") from error
