@@ -13,13 +13,14 @@ TESTS ?=
 # What the install compiles where cargo is at hand.
 NATIVE := $(wildcard streams/native/src/*.rs streams/native/*.toml streams/native/*.lock streams/native/*.py)
 
-.PHONY: help demo bank test check format bench faults soak clean
+.PHONY: help demo bank test-tools test check format bench faults soak clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    start everything on this machine and play a day of a small bank'
 	@echo 'make bank    an example bank that demands a code before a payout, and its page'
 	@echo 'make test    the whole test suite      (make test TESTS=tests/core: a part of it)'
+	@echo 'make test-tools   Chromium and promtool from Debian, as root (without, some tests are skipped and say so)'
 	@echo 'make check   format, lint, types, import contracts, tidy tests, the count of instructions, then the tests'
 	@echo 'make format  put the code into the one format'
 	@echo 'make bench   how fast one worker is beside a bare loop, and where the time goes'
@@ -32,6 +33,9 @@ demo: $(VENV)/.installed-all
 
 bank: $(VENV)/.installed-all
 	@$(BIN)/python -m deploy.examples.bank
+
+test-tools:
+	@command -v chromium >/dev/null && command -v promtool >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium prometheus; }
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest $(TESTS)

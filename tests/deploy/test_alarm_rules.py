@@ -107,7 +107,7 @@ def test_every_alarm_has_a_case_in_which_it_rings_alone() -> None:
 def test_prometheus_itself_takes_the_rules_and_rings_as_the_cases_say(words: tuple[str, ...]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("no promtool on PATH: it comes with Prometheus (on Debian: apt-get install prometheus)")
+        pytest.skip("no promtool on PATH: make test-tools")
     done = subprocess.run([promtool, *words], cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from stepwatch.embedded import ports
-from stepwatch.streams.decode import ACTION, Event, decode
+from stepwatch.streams.decode import ACTION, Event, Heartbeat, decode
 from tests.cli.console import ROOT
 from tests.live.harness import environment, new_settings, read, until, with_topics
 from tests.live.road import Role
@@ -37,7 +37,7 @@ async def _ready(address: str) -> bool:
 def test_what_curl_posts_by_the_page_lies_in_the_topic(kafka: str, tmp_path: Path) -> None:
     if shutil.which("curl") is None or shutil.which("bash") is None:
         pytest.skip("no curl, or no bash, here")
-    (shell,) = [block for block in blocks("sh") if "curl" in block]
+    shell = "".join(block for block in blocks("sh") if "curl" in block)
     port = ports.any_free()
     address = f"http://127.0.0.1:{port}"
     settings = asyncio.run(
@@ -56,10 +56,16 @@ def test_what_curl_posts_by_the_page_lies_in_the_topic(kafka: str, tmp_path: Pat
             text=True,
             timeout=60,
         )
-        assert done.stdout.endswith("202"), done.stdout + done.stderr + server.said
+        assert done.stdout.count("}202") == 2, done.stdout + done.stderr + server.said
     finally:
         server.stop()
     (record,) = asyncio.run(read(settings, settings.topics.actions))
     event = decode(record.value, record.timestamp * 1000, ACTION)
     assert isinstance(event, Event)
     assert (event.id, record.key) == ("01JD-2", b"default/alice")
+    beats = asyncio.run(read(settings, settings.topics.authentications))
+    assert sorted(beat.partition for beat in beats) == list(range(settings.partitions))
+    for beat in beats:
+        said = decode(beat.value, beat.timestamp * 1000)
+        assert isinstance(said, Heartbeat)
+        assert (said.source, beat.key) == ("/payments/api", None)

@@ -54,12 +54,14 @@ def test_the_key_and_the_partition_of_the_page_are_right() -> None:
 
 
 def test_what_curl_posts_is_an_event_under_the_address_and_the_type_of_the_contract() -> None:
-    (shell,) = [block for block in blocks("sh") if "curl" in block]
-    words = shlex.split(shell.split("curl", 1)[1].replace("\\\n", " "))
-    assert words[1].endswith("/v1/events")
-    assert "Content-Type: application/cloudevents+json" in words
-    assert any(word.startswith("Authorization: Bearer ") for word in words)
-    assert isinstance(decode(words[words.index("-d") + 1].encode(), None), Event)
+    kinds = []
+    for shell in [block for block in blocks("sh") if "curl" in block]:
+        words = shlex.split(shell.split("curl", 1)[1].replace("\\\n", " ").replace("$NOW", "2026-11-24T09:15:00Z"))
+        assert "http://localhost:7310/v1/events" in words
+        assert "Content-Type: application/cloudevents+json" in words
+        assert "Authorization: Bearer $TOKEN" in words
+        kinds.append(type(decode(words[words.index("-d") + 1].encode(), None)))
+    assert kinds == [Event, Heartbeat]
 
 
 @pytest.mark.parametrize("line", COMMANDS)

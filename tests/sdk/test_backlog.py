@@ -149,6 +149,10 @@ def test_without_an_acknowledgement_for_some_seconds_kafka_counts_as_away(monkey
     assert backlog.stats().away == "no acknowledgement for 6 s"
     backlog.settle()
     assert backlog.stats().away == ""
+    backlog.asked_at_s = 100.0
+    assert backlog.stats().away == "no acknowledgement for 6 s", "of what is sent from elsewhere"
+    backlog.asked_at_s = None
+    assert backlog.stats().away == ""
 
 
 def test_what_lies_on_disk_is_neither_in_memory_nor_acknowledged() -> None:

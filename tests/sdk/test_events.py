@@ -99,6 +99,7 @@ WRONG: list[tuple[str, Callable[[], Any]]] = [
     ("source", lambda: Source("")),
     ("data.tenant", lambda: Source("/a", tenant="two words")),
     ("data.tenant", lambda: Source("/a", tenant="x" * 65)),
+    ("source", lambda: Source("stepwatch")),
     ("subject", lambda: BANK.stepup_denied(subject="")),
     ("subject", lambda: BANK.stepup_denied(subject=12)),  # type: ignore[arg-type]
     ("data.action", lambda: BANK.action_performed("", subject="alice")),
@@ -155,10 +156,10 @@ def test_the_deepest_nesting_that_is_allowed_passes_and_one_more_does_not() -> N
     def nested(depth: int) -> Any:
         return {} if depth == 1 else {"in": nested(depth - 1)}
 
-    # The event, its data and the token are three levels of the sixteen.
-    BANK.action_performed("a.b", subject="alice", token={"x": nested(13)})
+    # The event and its data are two levels of the sixteen.
+    BANK.action_performed("a.b", subject="alice", extra={"x": nested(14)})
     with pytest.raises(EventError, match="nested"):
-        BANK.action_performed("a.b", subject="alice", token={"x": nested(14)})
+        BANK.action_performed("a.b", subject="alice", extra={"x": nested(15)})
 
 
 def test_a_time_of_any_zone_is_said_in_utc() -> None:

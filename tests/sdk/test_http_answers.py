@@ -32,6 +32,22 @@ def test_only_202_is_an_acceptance() -> None:
         assert f"answered {status}" in meaning.away
 
 
+def test_accepted_events_of_types_that_the_server_does_not_know_are_counted_and_named() -> None:
+    types = [{"type": "stepwatch.a", "count": 1, "hint": "did you mean stepwatch.b?"}, {"type": "stepwatch.c"}]
+    meaning = understand(answer(202, accepted=1, skipped=2, skipped_types=types), 3)
+    assert meaning == Meaning(skipped=2, unknown="stepwatch.a (did you mean stepwatch.b?), stepwatch.c")
+    assert understand(answer(202, accepted=3, skipped=0), 3) == Meaning()
+
+
+@pytest.mark.parametrize("said", [{"skipped": "all"}, {"skipped_types": [7]}, {"skipped": -1}, {"other": 1}])
+def test_accepted_is_accepted_whatever_else_is_said(said: dict[str, Any]) -> None:
+    assert understand(answer(202, **said), 3) == Meaning()
+
+
+def test_no_more_events_are_skipped_than_were_posted() -> None:
+    assert understand(answer(202, skipped=9), 3).skipped == 3
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 def test_what_passes_by_itself_is_tried_again_soon(status: int) -> None:
     meaning = understand(answer(status, PROBLEM, detail="Kafka is away"), 3)

@@ -97,6 +97,17 @@ def test_a_subject_may_hold_anything_and_the_token_goes_with_it(stand: Stand) ->
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
+@pytest.mark.parametrize(
+    ("tenant", "subject", "path"),
+    [("acme", "..", "acme/%2E%2E"), ("acme", ".", "acme/%2E"), ("..", "bob", "%2E%2E/bob"), ("a..b", "...", None)],
+)
+def test_a_name_of_dots_is_no_folder_above(stand: Stand, tenant: str, subject: str, path: str | None) -> None:
+    stand.answers.append(said())
+    assert HttpAssurance(stand.url, token=TOKEN).proofs(tenant, subject) == ()
+    (request,) = stand.requests
+    assert request.path == f"/v1/assurance/{path or 'a..b/%2E%2E%2E'}"
+
+
 def test_a_proof_of_another_process_lets_an_action_pass(stand: Stand) -> None:
     assurance = HttpAssurance(stand.url, token=TOKEN)
     stand.answers.append(said())

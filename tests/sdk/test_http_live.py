@@ -70,6 +70,7 @@ def test_what_waits_while_the_server_is_away_arrives_in_order_and_a_proof_is_kno
         reporter.report(proof)
         assert await reporter.aflush(30)
         assert (await asyncio.to_thread(need)).verification == "v-7", "its own write is read"
+        assert await asyncio.to_thread(assurance.proofs, "acme", "..") == (), "asked by a name of dots"
         assert await reporter.aclose()
         assert reporter.stats.dropped == {}
         assert role.stop() == 0, role.said

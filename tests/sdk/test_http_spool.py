@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from stepwatch.sdk import HttpReporter, held, http_sending
+from stepwatch.sdk import HttpReporter, backlog, held, http_sending
 from stepwatch.sdk import spool as spools
 from stepwatch.sdk.held import CHUNK_EVENTS
 from tests.sdk.reported import BANK, report, until
@@ -77,7 +77,7 @@ def test_more_than_memory_holds_is_kept_on_disk(stand: Stand, tmp_path: Path) ->
     assert stand.ids == ids
 
 
-@pytest.mark.parametrize(("waiting", "spooled"), [(5, 0), (6, 6)], ids=["half-full", "fuller"])
+@pytest.mark.parametrize(("waiting", "spooled"), [(4, 0), (5, 6)], ids=["half-full", "fuller"])
 def test_a_server_that_is_only_slow_has_a_backlog_moved_to_the_disk_once_it_is_more_than_half_full(
     stand: Stand, tmp_path: Path, waiting: int, spooled: int
 ) -> None:
@@ -94,10 +94,62 @@ def test_a_server_that_is_only_slow_has_a_backlog_moved_to_the_disk_once_it_is_m
     ids = report(reporter, 1)
     until(lambda: stand.requests, "the first request")
     ids += report(reporter, waiting, first=1)
+    until(lambda: reporter.stats.spooled == spooled, "that it is moved, the one under way too")
     stand.hold.set()
     assert reporter.flush(10)
     assert reporter.close(10)
     assert (stand.ids, reporter.stats.dropped, seen) == (ids, {}, [spooled])
+
+
+def test_while_one_request_hangs_more_than_memory_holds_goes_to_the_disk_in_its_order(
+    stand: Stand, tmp_path: Path
+) -> None:
+    stand.hold = threading.Event()
+    reporter = new_reporter(stand.start(), tmp_path, events_max=10)
+    ids = report(reporter, 3)
+    until(lambda: stand.requests, "the first request")
+    for first in range(3, 48, 5):
+        ids += report(reporter, 5, first=first)
+        until(lambda: reporter.stats.waiting <= 5, "room in memory")
+    assert (len(stand.requests), reporter.stats.dropped) == (1, {})
+    assert reporter.stats.spooled >= 43
+    assert accounted(reporter)
+    stand.hold.set()
+    assert reporter.flush(10)
+    assert reporter.close(10)
+    assert (stand.ids, reporter.stats.sent, reporter.stats.dropped) == (ids, 48, {})
+
+
+def test_a_request_under_way_from_the_disk_is_not_moved_there_again(stand: Stand, tmp_path: Path) -> None:
+    reporter = new_reporter(stand, tmp_path, events_max=10)
+    ids = report(reporter, 5)
+    until(lambda: reporter.stats.spooled == 5, "that they are spooled")
+    stand.hold = threading.Event()
+    stand.start()
+    until(lambda: stand.requests, "a request")
+    ids += report(reporter, 6, first=5)
+    until(lambda: reporter.stats.spooled == 11, "that the newer ones are spooled")
+    stand.hold.set()
+    assert reporter.close(10)
+    assert [len(request.events) for request in stand.requests] == [5, 6]
+    assert stand.ids == ids
+
+
+def test_a_server_that_hangs_is_said_to_be_away_though_all_is_sent_from_the_disk(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "_SLOW_S", 0.05)
+    first = new_reporter(stand, tmp_path)
+    report(first, 5)
+    first.close(0)
+    stand.hold = threading.Event()
+    reporter = new_reporter(stand.start(), tmp_path)
+    reporter.start()
+    until(lambda: "no acknowledgement for" in reporter.stats.away, "that it is said")
+    stand.hold.set()
+    assert reporter.flush(10)
+    assert reporter.stats.away == ""
+    assert reporter.close(10)
 
 
 def test_what_neither_disk_nor_memory_has_room_for_is_dropped_and_counted(stand: Stand, tmp_path: Path) -> None:

@@ -100,6 +100,22 @@ def test_after_six_wrong_codes_the_person_is_told_how_long_to_wait_and_then_may_
     assert prove(desk, made)
 
 
+def test_a_clock_that_was_an_hour_ahead_leaves_an_error_that_is_logged_until_that_hour_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk()
+    made = desk.enrolled()
+    desk.clock.advance(3600)
+    assert prove(desk, made)
+    desk.clock.advance(-3600)
+    refused = [prove(desk, made) for _ in range(10)]
+    assert {(one.outcome, one.retry_after_s, one.disabled) for one in refused} == {("error", 0, False)}
+    assert desk.last["data"]["failure"] == "error"
+    assert f"no code of credential {made.credential} is accepted" in caplog.text
+    desk.clock.advance(3630)
+    assert prove(desk, made), "and none of those tries has cost a wait"
+
+
 def test_after_too_many_failures_only_a_new_enrolment_helps() -> None:
     desk = Desk(rules=OtpRules(failures_max=2, failures_free=2))
     made = desk.enrolled()

@@ -117,6 +117,18 @@ def test_a_replay_is_still_called_so_when_its_time_is_over() -> None:
     assert tried(of_step(0), used, at_us=START_US + 5 * STEP_US).failure == "replayed_code"
 
 
+@pytest.mark.parametrize(("ahead", "failure"), [(1, "wrong_code"), (2, "error")])
+def test_where_a_code_of_a_time_to_come_was_accepted_none_proves_and_none_counts_as_a_failure(
+    ahead: int, failure: str
+) -> None:
+    used = replace(CREDENTIAL, last_step=NOW_STEP + ahead)
+    for typed in (of_step(ahead + 1), "000000"):
+        attempt = tried(typed, used)
+        assert (attempt.failure, attempt.step) == (failure, None)
+        assert (attempt.credential is used) == (failure == "error")
+    assert tried(of_step(3), used, at_us=START_US + 3 * STEP_US).step == NOW_STEP + 3, "once that time has come"
+
+
 def test_a_code_that_two_steps_share_is_used_up_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyotp.TOTP.generate_otp", lambda self, step: "123456")
     first = tried("123456")
@@ -157,6 +169,15 @@ def test_while_a_wait_lasts_a_right_code_is_not_looked_at_and_at_its_end_it_is()
     early = tried(of_step(0), credential)
     assert (early.failure, early.credential) == ("locked_out", credential)
     assert tried(of_step(0), credential, at_us=START_US + 1).step == NOW_STEP
+
+
+def test_a_wait_is_never_longer_than_the_failures_cost_though_the_clock_was_a_year_ahead_at_the_last_of_them() -> None:
+    ahead = replace(CREDENTIAL, failures=6, failed_us=START_US + 365 * 24 * HOUR_US)
+    assert wait_us(ahead, START_US, RULES) == 30 * SECOND_US
+    waits = tried(of_step(0), ahead)
+    assert waits.failure == "locked_out"
+    assert tried(of_step(0), waits.credential, at_us=START_US + 30 * SECOND_US - 1).failure == "locked_out"
+    assert tried(of_step(0), waits.credential, at_us=START_US + 30 * SECOND_US).step == NOW_STEP
 
 
 def test_a_right_code_ends_the_row_of_failures() -> None:

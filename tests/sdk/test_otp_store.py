@@ -34,6 +34,11 @@ def test_what_was_added_is_read_back_whole(store: OtpStore) -> None:
     assert list(store.all()) == [whole]
 
 
+def test_a_file_that_would_be_another_empty_one_at_each_call_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^path: .*MemoryOtpStore"):
+        SqliteOtpStore(":memory:")
+
+
 def test_an_id_that_is_taken_is_refused_and_the_same_id_of_another_tenant_is_not(store: OtpStore) -> None:
     store.add(ALICES)
     with pytest.raises(KeyError, match="c-1"):

@@ -111,6 +111,44 @@ def test_a_torn_tail_is_cut_away_and_counted_and_what_stands_before_it_is_whole(
     assert open_spool(tmp_path, LARGE).torn == 0
 
 
+WHERE = {"length": [0, 1, 2, 3], "checksum": [4, 7], "value": [8, 12]}
+
+
+@pytest.mark.parametrize("byte", [byte for bytes_ in WHERE.values() for byte in bytes_])
+@pytest.mark.parametrize("frame", [0, 1, 450, 898])
+def test_one_damaged_byte_costs_one_event_wherever_it_is(tmp_path: Path, byte: int, frame: int) -> None:
+    spool = open_spool(tmp_path, LARGE)
+    made = values(1000, 900)
+    spool.append(made)
+    crash(spool)
+    (segment,) = segments(tmp_path)
+    content = bytearray(segment.read_bytes())
+    content[frame * (FRAME_BYTES + len(made[0])) + byte] ^= 0x55
+    segment.write_bytes(content)
+    del made[frame]
+    spool = open_spool(tmp_path, LARGE)
+    assert (spool.events, spool.torn) == (899, 1)
+    assert segment.stat().st_size == len(content), "nothing is cut off where events follow"
+    spool.append(values(0, 1))
+    assert spool.oldest() == (made, 0)
+    assert drained(spool) == [*made, *values(0, 1)]
+
+
+def test_damage_over_many_frames_is_one_place_and_what_stands_around_it_is_whole(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path, LARGE)
+    made = values(1000, 900)
+    spool.append(made)
+    crash(spool)
+    (segment,) = segments(tmp_path)
+    content, size = bytearray(segment.read_bytes()), FRAME_BYTES + len(made[0])
+    content[100 * size + 5 : 300 * size + 5] = b"\0" * (200 * size)
+    content[600 * size : 600 * size + 3 * size] = b"\xff" * (3 * size)
+    segment.write_bytes(content)
+    spool = open_spool(tmp_path, LARGE)
+    assert (spool.events, spool.torn) == (900 - 201 - 3, 2)
+    assert drained(spool) == made[:100] + made[301:600] + made[603:]
+
+
 @pytest.mark.parametrize("tail", [b"\0" * 4096, b"\xff" * 7, b"\xff" * 64], ids=["zeros", "no-frame", "endless"])
 def test_what_a_file_system_writes_in_the_place_of_what_it_lost_is_no_event(tmp_path: Path, tail: bytes) -> None:
     spool = open_spool(tmp_path, LARGE)

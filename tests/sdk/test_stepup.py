@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwatch.schemas.times import HOUR_US, MINUTE_US, SECOND_US
+from stepwatch.schemas.times import HOUR_US, MINUTE_US, SECOND_US, parse_time
+from stepwatch.sdk import Event, MemoryReporter
 from stepwatch.sdk.assurance import LocalAssurance, Proof
 from stepwatch.sdk.events import Source
 from stepwatch.sdk.otp_events import moment
@@ -129,6 +130,60 @@ def test_the_decision_and_the_proof_fit_into_the_actions_event(
     assert event["data"].get("verification") == ("p-1" if result == "previously_satisfied" else None)
 
 
+# What is reported.
+
+
+def test_a_proof_that_is_needed_is_reported_with_the_reason_and_what_it_is_for() -> None:
+    memory = MemoryReporter()
+    said: dict[str, Any] = {"root_session": "r-1", "transaction": "t-1", "reason": "amount_over_limit"}
+    asked(source=BANK, report=memory.report, **said)
+    (event,) = memory.events
+    assert (event["type"], event["source"], event["subject"]) == ("stepwatch.stepup.required", "/bank", "alice")
+    assert parse_time(event["time"]) == START_US
+    assert event["data"] == {
+        "tenant": "acme",
+        "session": "s-1",
+        "root_session": "r-1",
+        "reason": "amount_over_limit",
+        "bound_action": PAYOUT,
+        "transaction": "t-1",
+        "decision": {"result": "required", "reason": "amount_over_limit"},
+    }
+
+
+def test_that_none_is_needed_is_said_by_the_action_alone() -> None:
+    memory = MemoryReporter()
+    need = asked(TAP, source=BANK, report=memory.report, reason="amount_over_limit")
+    assert memory.events == []
+    memory.report(BANK.action_performed(PAYOUT, subject="alice", session="s-1", decision=need.decision))
+    decision = {"result": "previously_satisfied", "reason": "amount_over_limit"}
+    memory.assert_reported("action.performed", decision=decision)
+
+
+def test_a_report_that_fails_changes_no_answer_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def full(event: Event) -> None:
+        raise OSError("no space left")
+
+    need = asked(source=BANK, report=full, reason="new_payee")
+    assert need == asked(reason="new_payee")
+    assert "stepwatch.stepup.required" in caplog.text
+
+
+def test_the_assurance_is_asked_about_the_tenant_of_the_source() -> None:
+    tenants: list[str] = []
+
+    class Asks:
+        def proofs(self, tenant: str, subject: str) -> Sequence[Proof]:
+            tenants.append(tenant)
+            return ()
+
+    report: list[Event] = []
+    asked(assurance=Asks())
+    asked(assurance=Asks(), source=BANK, report=report.append, reason="new_payee")
+    asked(assurance=Asks(), source=BANK, report=report.append, reason="new_payee", tenant="acme")
+    assert (tenants, len(report)) == (["default", "acme", "acme"], 2)
+
+
 def test_where_the_assurance_cannot_be_asked_a_proof_is_demanded_and_that_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -162,6 +217,10 @@ def test_where_the_assurance_cannot_be_asked_a_proof_is_demanded_and_that_is_log
         ({"acr_values": ["a\r\nSet-Cookie: x"]}, "acr_values"),
         ({"binding": "transaction"}, "transaction"),
         ({"binding": "both"}, "binding"),
+        ({"source": BANK}, "report"),
+        ({"report": list[Event]().append}, "report"),
+        ({"source": BANK, "report": list[Event]().append}, "reason"),
+        ({"source": BANK, "report": list[Event]().append, "reason": "new_payee", "tenant": "default"}, "tenant"),
     ],
 )
 def test_an_argument_with_which_no_proof_could_suffice_is_named(said: dict[str, Any], named: str) -> None:

@@ -26,6 +26,7 @@ from stepwatch.sdk import (
 )
 from stepwatch.sdk.assurance import Assurance
 from stepwatch.sdk.http_assurance import HttpAssurance
+from stepwatch.sdk.stepup import require_step_up
 
 bank = Source("/payments/api", tenant="acme")
 memory: Reporter = MemoryReporter()
@@ -83,6 +84,10 @@ async def main() -> Stats:
         sent = sent and await fourth.aflush()
     assurance: Assurance = HttpAssurance("https://localhost:7310", token_file=token)
     sent = sent and not assurance.proofs("acme", "alice")
+    said = require_step_up(
+        "a.b", max_age="5m", subject="alice", assurance=assurance, reason="new_payee", source=bank, report=fourth.report
+    )
+    sent = sent and said.required and not reporter.stats.skipped
     approved: bool = approve("po_1", 7) and await approve_later("po_1")
     current().fill(subject="alice", token={"acr": "phr"})
     return reporter.stats if sent and approved else other.stats

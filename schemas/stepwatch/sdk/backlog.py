@@ -25,6 +25,11 @@ class Backlog:
     """The events that wait, and the count of everything that became of the others.
 
     `wake` is called, in the reporting thread, when a first entry comes while the sender waits for one.
+
+    Attributes:
+        closed: lets nothing in any more.
+        away, refusal, unknown: as of `Stats`.
+        asked_at_s: when the request began that is under way, by the monotonic clock; None: there is none.
     """
 
     def __init__(self, events_max: int, bytes_max: int, wake: Callable[[], None]) -> None:
@@ -49,11 +54,14 @@ class Backlog:
         # Counts of entries in their order: "all until this one" is one comparison.
         self._accepted = self._settled = 0
         self._sent = self._heartbeats = self._spooled = self._recovered = 0
+        self._skipped = 0
         self._dropped: Counter[str] = Counter()
         self._ended = False
         self.closed = False
         self.away = ""
         self.refusal = ""
+        self.unknown = ""
+        self.asked_at_s: float | None = None
 
     def put(self, event: Checked) -> None:
         """Take an event in, or drop it where there is no room."""
@@ -144,6 +152,12 @@ class Backlog:
             self._entries.extendleft(reversed(taken[count:]))
             self._spooled += count
 
+    def skip(self, count: int, unknown: str) -> None:
+        """Of what was sent, so many are of types that the other side does not know; it says which."""
+        with self._changed:
+            self._skipped += count
+            self.unknown = unknown or self.unknown
+
     def recovered(self, count: int, torn: int) -> None:
         """There were `count` events on disk already, and `torn` that nobody can read any more."""
         with self._changed:
@@ -212,8 +226,12 @@ class Backlog:
                 heartbeats=self._heartbeats,
                 away=self.away or self._slow(),
                 refusal=self.refusal,
+                skipped=self._skipped,
+                unknown=self.unknown,
             )
 
     def _slow(self) -> str:
-        since_s = time.monotonic() - self._taken_at
-        return f"no acknowledgement for {since_s:.0f} s" if self._taken and since_s > _SLOW_S else ""
+        # What is sent from the disk was not taken from here.
+        since_s = self._taken_at if self._taken else self.asked_at_s
+        waited_s = 0.0 if since_s is None else time.monotonic() - since_s
+        return f"no acknowledgement for {waited_s:.0f} s" if waited_s > _SLOW_S else ""

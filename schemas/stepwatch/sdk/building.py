@@ -11,6 +11,7 @@ from typing import Any, Final
 from stepwatch.schemas.times import format_time
 from stepwatch.sdk.checking import EventError, check_event
 from stepwatch.sdk.context import Client, Context, current, members_of
+from stepwatch.sdk.fitting import fit_members
 from stepwatch.sdk.ids import new_id
 from stepwatch.sdk.parts import Event, StepUp
 
@@ -93,7 +94,7 @@ def moment_of(field: str, at: datetime | None) -> str:
 def _client(client: object) -> dict[str, Any] | None:
     if client is not None and not isinstance(client, Client):
         raise EventError("data.client", f"expected a Client, got {type(client).__name__}")
-    return members_of(client) if client else None
+    return fit_members(members_of(client)) if client else None
 
 
 def _add_extra(data: dict[str, Any], extra: Mapping[str, object] | None) -> None:

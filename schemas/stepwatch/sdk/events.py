@@ -7,7 +7,8 @@ A builder returns a plain dict and keeps nothing. What the contract requires, an
 without, is a required argument. Any wrong argument is an `EventError` that names the field, by the same models as the
 worker's. What the request's context knows (`middleware.py`) and the call does not say is filled in, for events about
 whoever acts in this request: actions and step-ups; of a `session.started` the client only; of the rest nothing, since
-who revokes a session or approves is somebody else than the one whom it concerns.
+who revokes a session or approves is somebody else than the one whom it concerns. What an end user may have chosen (a
+resource, a client, claims) is no wrong argument as long as it is a text: it is made to fit (`fitting.py`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from stepwatch.sdk.building import build_event, context_of, list_of, moment_of
 from stepwatch.sdk.checking import EventError, check_event
 from stepwatch.sdk.context import Context, members_of
+from stepwatch.sdk.fitting import fit_claims, fit_members
 from stepwatch.sdk.ids import new_id
 from stepwatch.sdk.parts import (
     Change,
@@ -34,6 +36,9 @@ from stepwatch.sdk.parts import (
     check_word,
 )
 
+RESERVED: Final = "stepwatch"
+"""The source of the workers' own pulses (contract section 2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -42,12 +47,17 @@ class Source:
     Attributes:
         name: CloudEvents `source`, as the policy file lists it (`/payments/api`); a URI reference.
         tenant: contract section 3.
+
+    Raises:
+        EventError: one of them is wrong.
     """
 
     name: str
     tenant: str = "default"
 
     def __post_init__(self) -> None:
+        if self.name == RESERVED:
+            raise EventError("source", f"{RESERVED!r} is reserved for the workers' own pulses: take another name")
         # With a subject and a session of no matter: what is wrong with the source is found when the program starts.
         self._build("stepup.required", "anybody", {}, {}, None)
 
@@ -88,11 +98,11 @@ class Source:
         known = context_of(subject)
         data = {
             "action": action,
-            "resource": members_of(resource) if resource else None,
+            "resource": fit_members(members_of(resource)) if resource else None,
             "outcome": outcome,
             "on_behalf_of": on_behalf_of,
             "transaction": transaction,
-            "token": known.token if token is None else token,
+            "token": fit_claims(known.token if token is None else token),
             "decision": members_of(decision) if decision else None,
             "verification": verification,
             "challenge": challenge,

@@ -56,7 +56,7 @@ class HttpReporter(BackgroundReporter):
             spool_bytes_max: of each process's files in it; what does not fit waits in memory.
             heartbeat, heartbeat_every_s, on_drop, log_every_s, close_timeout_s: as of `KafkaReporter`.
             events_max, bytes_max: the same, of what is held in memory.
-            timeout_s: for a connection, and again for an answer.
+            timeout_s: for a connection, and again for a request and its whole answer; not for finding the name.
             ssl_context: of `https`, where the system's authorities are not yours, or a client certificate is needed.
 
         Raises:

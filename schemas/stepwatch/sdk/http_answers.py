@@ -21,9 +21,11 @@ _PASSING: Final = {408, 425, 429}
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What is to be done. With nothing set the events were accepted.
+    """What is to be done. With nothing set but `skipped` the events were accepted.
 
     Attributes:
+        skipped: how many of the accepted ones are of types that the server does not know.
+        unknown: these types, in words.
         refused: why, by the index of the event; none of the others was accepted with them.
         split: why the events are too many or too large together.
         away: why nothing was accepted, and may be later.
@@ -31,11 +33,23 @@ class Meaning:
         retry_after_s: how long the server wants to be left alone, s.
     """
 
+    skipped: int = 0
+    unknown: str = ""
     refused: Mapping[int, str] = field(default_factory=dict)
     split: str = ""
     away: str = ""
     passing: bool = True
     retry_after_s: float = 0.0
+
+
+class _Skipped(msgspec.Struct):
+    type: str
+    hint: str = ""
+
+
+class _Accepted(msgspec.Struct):
+    skipped: int = 0
+    skipped_types: list[_Skipped] = []
 
 
 class _Error(msgspec.Struct):
@@ -63,7 +77,7 @@ def understand(answer: Answer, count: int, *, denied_for_good: bool = False) -> 
     status, problem = answer.status, _problem(answer)
     said = _words(status, problem)
     if status == 202:
-        return Meaning()
+        return _accepted(answer, count)
     if status in _PASSING or status >= 500:
         return Meaning(away=said, retry_after_s=_retry_after_s(answer.headers.get("retry-after", "")))
     if status == 413:
@@ -81,6 +95,17 @@ def understand(answer: Answer, count: int, *, denied_for_good: bool = False) -> 
     else:
         said = f"{said}: expected 202; is that the address of `stepwatch ingest`?"
     return Meaning(away=said, passing=False)
+
+
+def _accepted(answer: Answer, count: int) -> Meaning:
+    try:
+        said = msgspec.json.decode(answer.body, type=_Accepted)
+    except msgspec.MsgspecError:
+        # Accepted it is, whatever a proxy made of the words.
+        return Meaning()
+    unknown = ", ".join(f"{one.type} ({one.hint})" if one.hint else one.type for one in said.skipped_types)
+    skipped = min(max(said.skipped, 0), count)
+    return Meaning(skipped=skipped, unknown=_shown(unknown) if skipped else "")
 
 
 def _problem(answer: Answer) -> _Problem | None:

@@ -54,7 +54,8 @@ class HttpAssurance:
 
     Args:
         url, token, token_file, ssl_context: as of `HttpReporter`; the token must be one that may read.
-        timeout_s: for the connection, and again for the answer; an action waits for it.
+        timeout_s: for the connection, and again for the whole answer, however slowly it comes; an action waits for
+            it, and before that for the system to find the server's name.
 
     Raises:
         ValueError: an argument is wrong; it is named.
@@ -88,7 +89,7 @@ class HttpAssurance:
         Raises:
             AssuranceUnknown: the server could not be asked in time, or does not know.
         """
-        path = f"/v1/assurance/{quote(tenant, safe='')}/{quote(subject, safe='')}"
+        path = f"/v1/assurance/{_segment(tenant)}/{_segment(subject)}"
         try:
             answer = self._client.ask("GET", path, headers={"Accept": "application/json"})
         except (NoAnswer, NoToken) as error:
@@ -100,6 +101,11 @@ class HttpAssurance:
             return tuple(proof for one in found if (proof := _proof(one)) is not None)
         except (msgspec.MsgspecError, ValueError) as error:
             raise AssuranceUnknown(f"{self._client.at} said what is no assurance: {error}") from None
+
+
+def _segment(text: str) -> str:
+    """One part of a path; of dots alone too, which would else be taken for the folder above."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
 def _proof(one: _Verification) -> Proof | None:

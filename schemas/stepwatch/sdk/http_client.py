@@ -13,6 +13,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from stepwatch.sdk.bearer import Bearer, NoToken
+from stepwatch.sdk.http_deadline import pool_of_connections
 
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 
@@ -41,7 +42,8 @@ class HttpClient:
     Args:
         url: where the server is, `https://host:port`, with a path before `/v1` where a proxy wants one.
         token, token_file: as `Bearer` has them.
-        timeout_s: for the connection, and again for the answer.
+        timeout_s: for the connection, and again for the request and its whole answer, however slowly it comes. To
+            find the address of a name takes what the system takes.
         connections: kept open at most.
         ssl_context: of `https`; the system's authorities by default.
 
@@ -110,8 +112,7 @@ class HttpClient:
     def _of_this_process(self) -> PoolManager:
         # A connection that a forked child shares with its parent would mix their answers up.
         if self._pool is None or self._pool[0] != os.getpid():
-            pool = PoolManager(num_pools=1, maxsize=self._connections, ssl_context=self._ssl_context)
-            self._pool = (os.getpid(), pool)
+            self._pool = (os.getpid(), pool_of_connections(self._connections, ssl_context=self._ssl_context))
         return self._pool[1]
 
 

@@ -35,7 +35,7 @@ _RETRY_S: Final = (0.2, 30.0)
 _SLOW_S: Final = 30.0
 """Where a person must change something first."""
 _LOOK_S: Final = 0.5
-"""While a try is waited for: how often memory is moved to the disk, and a new token looked for."""
+"""While an answer or a try is waited for: how often memory is moved to the disk, and a new token looked for."""
 _DENIED_FINAL_S: Final = 60.0
 """Rights that are being changed take less; as with Kafka (`denials.py`)."""
 
@@ -90,11 +90,10 @@ class HttpSender:
         parts, refused = [list(values)], 0
         while parts:
             part = parts.pop()
-            meaning = await self._try(part)
+            meaning, moved = await self._try(part)
             if meaning.away:
                 parts.append(part)
-                if await self._pause(meaning):
-                    return
+                moved = await self._pause(meaning) or moved
             elif meaning.split and len(part) > 1:
                 half = len(part) // 2
                 parts += [part[half:], part[:half]]
@@ -106,11 +105,19 @@ class HttpSender:
                 left = [value for index, value in enumerate(part) if index not in why]
                 if why and left:
                     parts.append(left)
+            if moved:
+                # Asked again from there, what was accepted just now too: it changes nothing.
+                return
         settle(refused)
+        if not refused:
+            # All of them were let in: whoever is denied from now on has a minute of their own.
+            self._denied = None
 
-    async def _try(self, part: Sequence[bytes]) -> Meaning:
+    async def _try(self, part: Sequence[bytes]) -> tuple[Meaning, bool]:
+        """What the server says, and whether any of it was moved to the disk meanwhile."""
+        asked, moved = await self._asked(part)
         try:
-            answer = await self._poster.call(lambda: self._post(part))
+            answer = asked.result()
         except Exception as error:
             # Whatever it is: events are not given up for it, and `away` says it.
             meaning = Meaning(away=str(error) or type(error).__name__, passing=not isinstance(error, NoToken))
@@ -120,7 +127,21 @@ class HttpSender:
                 meaning = replace(meaning, away=f"{self._client.at} {meaning.away}")
         if not meaning.away:
             self._backlog.away, self._tries, self._hurried = "", 0, False
-        return meaning
+            self._backlog.skip(meaning.skipped, meaning.unknown)
+        return meaning, moved
+
+    async def _asked(self, part: Sequence[bytes]) -> tuple[asyncio.Future[Answer], bool]:
+        """Ask, and keep memory free meanwhile: the server may take its time."""
+        asked, moved = self._poster.call(lambda: self._post(part)), False
+        self._backlog.asked_at_s = time.monotonic()
+        try:
+            while not (await asyncio.wait([asked], timeout=_LOOK_S))[0]:
+                if self._backlog.is_half_full:
+                    moved = self._held.spill() or moved
+        finally:
+            self._backlog.asked_at_s = None
+            asked.cancel()
+        return asked, moved
 
     def _post(self, part: Sequence[bytes]) -> Answer:
         body = b"[" + b",".join(part) + b"]"

@@ -80,8 +80,9 @@ class OtpResult:
 
     Attributes:
         outcome: `verified`, or why not. `expired_challenge`: it came after the challenge's end, its code was not looked
-            at. `error`: the credential was revoked in the meantime.
-        retry_after_s: seconds until a code is looked at again (HTTP `Retry-After`); 0: now.
+            at. `error`: the credential was revoked in the meantime; or its last code was of a time that is still to
+            come by this machine's clock, which the log says.
+        retry_after_s: seconds until a code is looked at again (HTTP `Retry-After`); 0: now, or nobody knows.
         disabled: too many failures in a row: only a new enrolment helps.
         challenge, credential, action, transaction: as challenged.
         verification: id of the proof, for `verification` of the action's event; None where there is none.
@@ -210,7 +211,7 @@ class OtpVerifier(OtpCredentials):
         self,
         about: About,
         now_us: int,
-        outcome: Literal["expired_challenge", "error"] | Failure,
+        outcome: Literal["expired_challenge"] | Failure,
         kept: OtpCredential | None,
         client: Client | None,
     ) -> OtpResult:

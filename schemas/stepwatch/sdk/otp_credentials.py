@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import secrets as random_source
 import threading
 from collections.abc import Callable, Sequence
@@ -17,13 +18,20 @@ from stepwatch.sdk.events import Source
 from stepwatch.sdk.ids import new_id
 from stepwatch.sdk.otp_enrolment import Enrolment
 from stepwatch.sdk.otp_events import OtpEvents, Report, hand_over, wall_clock_us
-from stepwatch.sdk.otp_rules import DIGESTS, Attempt, OtpRules, judge
+from stepwatch.sdk.otp_rules import DIGESTS, Attempt, OtpRules, is_ahead, judge
 from stepwatch.sdk.otp_secrets import Secrets
 from stepwatch.sdk.otp_store import OtpCredential, OtpStore
 from stepwatch.sdk.parts import Event
+from stepwatch.sdk.saying import say
 
 _SWAPS_MAX: Final = 1000
 """Each lost swap is another's progress, and after 100 failures nothing changes any more: more is a broken store."""
+
+
+_AHEAD: Final = (
+    "no code of credential %s is accepted: time step %d was, and by the clock of this machine it is only %d;"
+    " set the clock, or revoke the credential and enrol anew"
+)
 
 
 class NotEnrolled(LookupError):
@@ -227,6 +235,8 @@ class OtpCredentials:
                 return kept, None
             secret = self._secrets.open(_purpose(kept), kept.sealed).decode()
             attempt = judge(kept, secret, code, now_us, self._rules)
+            if is_ahead(kept, now_us, self._rules):
+                say(logging.ERROR, _AHEAD, kept.id, kept.last_step, now_us // (kept.period_s * SECOND_US))
             new = attempt.credential
             if attempt.step is not None:
                 new = replace(new, state="active")

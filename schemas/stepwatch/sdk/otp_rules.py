@@ -16,7 +16,7 @@ import pyotp
 from stepwatch.schemas.times import SECOND_US
 from stepwatch.sdk.otp_store import OtpCredential
 
-Failure = Literal["wrong_code", "replayed_code", "expired_code", "locked_out"]
+Failure = Literal["wrong_code", "replayed_code", "expired_code", "locked_out", "error"]
 DIGESTS: Final = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
 FAILURES_END: Final = 100
 """NIST SP 800-63B-4 section 3.2.2: at most 100 consecutive failures, then the authenticator is disabled."""
@@ -89,6 +89,9 @@ def judge(credential: OtpCredential, secret: str, code: str, now_us: int, rules:
     no guess, and a double click must not make a person wait. A code before that step, or before the drift, is
     `expired_code`. Every failure but a replay counts. While a wait lasts, and after the end, the code is not looked at.
 
+    Where the last accepted step is ahead of the clock by more than the drift, the clock was wrong then or is now. No
+    code can be told from a used one there: each is an `error`, and counts as nothing.
+
     Args:
         credential: as stored.
         secret: its secret, Base32.
@@ -97,8 +100,13 @@ def judge(credential: OtpCredential, secret: str, code: str, now_us: int, rules:
         rules: how patient to be.
     """
     if is_locked(credential, rules) or wait_us(credential, now_us, rules) > 0:
+        if credential.failed_us > now_us:
+            # The clock was ahead then: the wait begins now, else it would last until that time has come.
+            credential = _changed(credential, failures=credential.failures, failed_us=now_us)
         return Attempt(credential, "locked_out")
     now_step = now_us // (credential.period_s * SECOND_US)
+    if is_ahead(credential, now_us, rules):
+        return Attempt(credential, "error")
     oldest_fresh = now_step - rules.drift_steps
     matching = _matching(
         credential, secret, code, range(oldest_fresh - rules.expired_steps, now_step + rules.drift_steps + 1)
@@ -119,17 +127,23 @@ def is_locked(credential: OtpCredential, rules: OtpRules) -> bool:
     return credential.failures >= rules.failures_max
 
 
+def is_ahead(credential: OtpCredential, now_us: int, rules: OtpRules) -> bool:
+    """Whether a code was accepted of a time that is still to come, further off than a person's clock may be."""
+    return credential.last_step > now_us // (credential.period_s * SECOND_US) + rules.drift_steps
+
+
 def wait_us(credential: OtpCredential, now_us: int, rules: OtpRules) -> int:
     """How long no code is looked at, after failures in a row; 0 where one is looked at now.
 
     Returns:
-        Microseconds. At the very end of a wait it is 0.
+        Microseconds, never more than the wait that the failures cost, whatever the clock said at the last of them. At
+        the very end of a wait it is 0.
     """
     over = credential.failures - rules.failures_free
     if over <= 0:
         return 0
-    whole_s = min(rules.wait_first_s << min(over - 1, FAILURES_END), rules.wait_max_s)
-    return max(0, credential.failed_us + whole_s * SECOND_US - now_us)
+    whole_us = min(rules.wait_first_s << min(over - 1, FAILURES_END), rules.wait_max_s) * SECOND_US
+    return min(whole_us, max(0, credential.failed_us + whole_us - now_us))
 
 
 def code_at(credential: OtpCredential, secret: str, step: int) -> str:

@@ -163,9 +163,15 @@ class SqliteOtpStore:
     Args:
         path: the file; created with mode 0600 where it does not exist.
         wait_s: how long a call waits for others' writes before it raises `sqlite3.OperationalError`.
+
+    Raises:
+        ValueError: `path` is `:memory:`, of which each call would see one of its own, and an empty one.
+        OSError: the file cannot be opened or made.
     """
 
     def __init__(self, path: str | Path, *, wait_s: float = 10.0) -> None:
+        if str(path) == ":memory:":
+            raise ValueError("path: expected a file, got ':memory:'; for a store in memory take MemoryOtpStore")
         self._path = str(path)
         self._wait_s = wait_s
         # SQLite itself would create it readable for everyone.

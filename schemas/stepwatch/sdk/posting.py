@@ -28,12 +28,12 @@ class Poster:
         """
         self._thread.start()
 
-    async def call(self, job: Callable[[], Answer]) -> Answer:
-        """Have it done by the thread; raises what it raises."""
+    def call(self, job: Callable[[], Answer]) -> asyncio.Future[Answer]:
+        """Have it done by the thread; the future has what it returns or raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._jobs.put((job, loop, future))
-        return await future
+        return future
 
     def stop(self) -> None:
         """End once the request that is under way is over; nobody waits for that."""

@@ -39,10 +39,12 @@ class Stats:
         dropped: by reason: `backlog_full` (a bound was reached), `refused` (the broker or the server will not take it:
             too large, not as it should be, or nobody here may send it, and that for a minute), `unsent`
             (still waiting when the reporter was closed), `closed` (reported after that), `torn` (on disk, and damaged
-            there; the end of a file counts as one).
+            there; found at a start, each damaged place counts as one).
         heartbeats: sent, each counted once.
         away: why nothing can be sent at the moment, in words; "" where it can.
         refusal: which event was refused last and why, in words; "" where none was, or nobody said.
+        skipped: of those sent, how many the server keeps and its version does not know: an older one.
+        unknown: of which types the last of them were, in words; "" where there were none.
     """
 
     reported: int = 0
@@ -55,3 +57,5 @@ class Stats:
     recovered: int = 0
     away: str = ""
     refusal: str = ""
+    skipped: int = 0
+    unknown: str = ""

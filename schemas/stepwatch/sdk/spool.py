@@ -3,7 +3,9 @@
 A lane holds segments, each what one request carries: frames of length, checksum and event, appended, and deleted once
 the server has taken the whole. So there is no position to keep: what a restart finds was not acknowledged, but for one
 segment at most, and a copy of an event changes nothing (contract section 3). What is cut off at a segment's end, by a
-loss of power in the middle of a write, is cut away and counted.
+loss of power in the middle of a write, is cut away and counted. What is damaged in its middle costs the events that it
+hit: the next frame is looked for behind it. No part of an event can pass for one, since a frame begins with a length
+that has a zero byte in it, and JSON has none.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class Spool:
 
     Attributes:
         events, bytes: held; bytes are those of the files.
-        torn: how many ends of segments were cut away when it was opened.
+        torn: how many damaged places of segments there were when it was opened, each of one event or several.
         trouble: why the last `append` could not write, in words; "" where it could.
     """
 
@@ -74,14 +76,15 @@ class Spool:
 
     def _take_over(self, path: Path) -> None:
         self._next = int(path.stem) + 1
-        events, size = _read(path)
-        if path.stat().st_size > size:
+        values, end, gaps = _read(path)
+        self.torn += gaps
+        if path.stat().st_size > end:
             self.torn += 1
-            os.truncate(path, size)
-        if not events:
+            os.truncate(path, end)
+        if not values:
             path.unlink()
             return
-        self._add(_Segment(path, len(events), size))
+        self._add(_Segment(path, len(values), end))
 
     def _add(self, segment: _Segment) -> None:
         self._segments.append(segment)
@@ -259,20 +262,30 @@ def _framed(value: bytes) -> bytes:
     return _FRAME.pack(len(value), zlib.crc32(value)) + value
 
 
-def _read(path: Path) -> tuple[list[bytes], int]:
-    """The whole events at the begin of a segment, and their bytes with frames."""
+def _read(path: Path) -> tuple[list[bytes], int, int]:
+    """The whole events of a segment, where the last of them ends, and how many damaged places lie before that."""
     content = path.read_bytes()
     values: list[bytes] = []
-    at = 0
+    at = end = gaps = 0
     while at + _FRAME.size <= len(content):
-        length, checksum = _FRAME.unpack_from(content, at)
-        value = content[at + _FRAME.size : at + _FRAME.size + length]
-        # An empty one is what a file system writes in the place of what it lost: zeros, with a right checksum.
-        if not 0 < length <= EVENT_BYTES_MAX or len(value) < length or zlib.crc32(value) != checksum:
-            break
+        value = _value_at(content, at)
+        if value is None:
+            # The next length: its greatest byte is zero, as that of every event that is not too large.
+            zero = content.find(b"\0", at + 4)
+            at = zero - 3 if zero >= 0 else len(content)
+            continue
+        gaps += at > end
         values.append(value)
-        at += _FRAME.size + length
-    return values, at
+        at = end = at + _FRAME.size + len(value)
+    return values, end, gaps
+
+
+def _value_at(content: bytes, at: int) -> bytes | None:
+    length, checksum = _FRAME.unpack_from(content, at)
+    value = content[at + _FRAME.size : at + _FRAME.size + length]
+    # An empty one is what a file system writes in the place of what it lost: zeros, with a right checksum.
+    whole = 0 < length <= EVENT_BYTES_MAX and len(value) == length and zlib.crc32(value) == checksum
+    return value if whole else None
 
 
 def _write_all(file: int, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
     need = require_step_up(
         "payments.payout.approve", max_age="5m", subject="alice", session="s-81", assurance=assurance,
-        amr_any=("otp", "hwk"),
+        amr_any=("otp", "hwk"), reason="amount_over_limit", source=bank, report=reporter.report,
     )
     if need.required:
         return Response(status_code=401, headers=need.headers)
@@ -14,6 +14,9 @@
 The conditions are those of a policy's `require`, by the same names and with the same edges (contract section 5). Give
 the same ones here as there, so that the application demands what the audit will ask for. A policy knows more
 (`max_uses`, `same_device`, which sources may prove), so its verdict is the one that counts.
+
+With a `source` and a `report` the decision that a proof is needed is reported as `stepup.required`. That none is needed
+goes on record with the action itself, as its `decision` (contract section 3).
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from typing import Final, Literal, get_args
 
 from stepwatch.schemas.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from stepwatch.sdk.assurance import Assurance, Kind, Proof
-from stepwatch.sdk.otp_events import wall_clock_us
+from stepwatch.sdk.events import Source
+from stepwatch.sdk.otp_events import Report, hand_over, moment, wall_clock_us
 from stepwatch.sdk.parts import Decision
 from stepwatch.sdk.saying import say_error
 
@@ -85,7 +89,7 @@ def require_step_up(
     max_age: str | timedelta,
     subject: str,
     assurance: Assurance,
-    tenant: str = "default",
+    tenant: str | None = None,
     session: str | None = None,
     root_session: str | None = None,
     same_session: bool = True,
@@ -95,6 +99,8 @@ def require_step_up(
     binding: Literal["none", "action", "transaction"] = "none",
     transaction: str | None = None,
     reason: str | None = None,
+    source: Source | None = None,
+    report: Report | None = None,
     now: Callable[[], int] = wall_clock_us,
 ) -> StepUpNeed:
     """Whether the subject must prove who they are before this action. Never raises for what `assurance` raises.
@@ -108,7 +114,7 @@ def require_step_up(
         max_age: how old a proof may be at most, that age included: `90s`, `5m`, `24h`, or a timedelta; at least 1 s.
         subject: canonical id.
         assurance: knows what was proved.
-        tenant: contract section 3.
+        tenant: contract section 3; that of `source` where it is not given, and else `default`.
         session, root_session: where they are.
         same_session: whether the proof must be of this session, or of the login it descends from.
         amr_any: one of these ways of proving is needed (RFC 8176); empty: any.
@@ -117,6 +123,8 @@ def require_step_up(
         binding: what the proof must have been for.
         transaction: hash of what the person is shown; needed for `binding="transaction"`.
         reason: why the application asks (`amount_over_limit`, ...), for the decision.
+        source, report: who says `stepup.required`, and takes that event (`reporter.report`); both or neither, and with
+            them a `reason`. One that raises is logged, and changes no answer.
         now: the clock, microseconds since 1970.
 
     Raises:
@@ -125,19 +133,58 @@ def require_step_up(
     max_age_us = _duration_us(max_age)
     _check_texts(action, subject, amr_any, acr_values, accept)
     _check_possible(same_session, session or root_session, binding, transaction)
+    tenant = _tenant_of(source, report, reason, tenant)
+    asked = _Asked(
+        action, max_age_us, session, root_session, same_session, amr_any, acr_values, accept, binding, transaction
+    )
     now_us = now()
-    filters: list[_Filter] = [
-        ("no_step_up", lambda p: p.kind in accept and p.time_us <= now_us + CLOCK_SKEW_US),
-        ("wrong_session", lambda p: not same_session or _shares_session(p, session, root_session)),
-        ("weak_factor", lambda p: _is_strong(p, amr_any, acr_values)),
-        ("stale", lambda p: now_us - p.at_us <= max_age_us),
-        ("wrong_binding", lambda p: _is_bound(p, binding, action, transaction)),
-    ]
-    left, lacking = _narrowed(_known(assurance, tenant, subject), filters)
-    if lacking:
-        return _demanded(lacking, acr_values, max_age_us, reason)
-    proof = max(left, key=lambda p: (p.at_us, p.time_us, p.verification))
-    return StepUpNeed(False, None, proof, now_us - proof.at_us, reason, "")
+    need = asked.need(_known(assurance, tenant, subject), now_us, reason)
+    if need.required and source is not None and report is not None:
+        asked.report(need, subject, source, report, now_us)
+    return need
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a proof must meet; the arguments of `require_step_up` by the same names."""
+
+    action: str
+    max_age_us: int
+    session: str | None
+    root_session: str | None
+    same_session: bool
+    amr_any: Collection[str]
+    acr_values: Sequence[str]
+    accept: Collection[Kind]
+    binding: str
+    transaction: str | None
+
+    def need(self, known: list[Proof] | None, now_us: int, reason: str | None) -> StepUpNeed:
+        filters: list[_Filter] = [
+            ("no_step_up", lambda p: p.kind in self.accept and p.time_us <= now_us + CLOCK_SKEW_US),
+            ("wrong_session", lambda p: not self.same_session or _shares_session(p, self.session, self.root_session)),
+            ("weak_factor", lambda p: _is_strong(p, self.amr_any, self.acr_values)),
+            ("stale", lambda p: now_us - p.at_us <= self.max_age_us),
+            ("wrong_binding", lambda p: _is_bound(p, self.binding, self.action, self.transaction)),
+        ]
+        left, lacking = _narrowed(known, filters)
+        if lacking:
+            return _demanded(lacking, self.acr_values, self.max_age_us, reason)
+        proof = max(left, key=lambda p: (p.at_us, p.time_us, p.verification))
+        return StepUpNeed(False, None, proof, now_us - proof.at_us, reason, "")
+
+    def report(self, need: StepUpNeed, subject: str, source: Source, report: Report, now_us: int) -> None:
+        event = source.stepup_required(
+            subject=subject,
+            reason=need.reason or "",
+            decision=need.decision,
+            bound_action=self.action,
+            transaction=self.transaction,
+            session=self.session,
+            root_session=self.root_session,
+            time=moment(now_us),
+        )
+        hand_over(report, event)
 
 
 def _known(assurance: Assurance, tenant: str, subject: str) -> list[Proof] | None:
@@ -221,3 +268,16 @@ def _check_possible(same_session: bool, session: str | None, binding: str, trans
         raise ValueError(f"binding: expected none, action or transaction, got {binding!r}")
     if binding == "transaction" and not transaction:
         raise ValueError('transaction: missing, and binding="transaction" can never be met without one')
+
+
+def _tenant_of(source: Source | None, report: Report | None, reason: str | None, tenant: str | None) -> str:
+    """Whose subject is asked about, once what is to be reported is known to be sayable."""
+    if (source is None) != (report is None):
+        raise ValueError("report: expected a source and a report, or neither")
+    if source is None:
+        return tenant or "default"
+    if not isinstance(reason, str) or not reason:
+        raise ValueError("reason: missing, and an event that a proof is needed must say why (amount_over_limit, ...)")
+    if tenant not in (None, source.tenant):
+        raise ValueError(f"tenant: {tenant!r} is not the source's, which is {source.tenant!r}")
+    return source.tenant

@@ -35,6 +35,7 @@ class Teller:
         # Reentrant: a signal handler may report in the middle of it.
         self._lock = threading.RLock()
         self._said: Counter[str] = Counter()
+        self._skipped = 0
         self._called: Counter[str] = Counter()
         self._called_at: dict[str, float] = {}
         self._said_at = float("-inf")
@@ -67,16 +68,18 @@ class Teller:
         return due
 
     def _due_line(self, dropped: Counter[str], stats: Stats, now_s: float, at_once: bool) -> tuple[int, str] | None:
-        new = dropped - self._said
+        new, skipped = dropped - self._said, stats.skipped - self._skipped
         changed = bool(stats.away) != self._was_away
-        if not (new or stats.away or changed) or (now_s - self._said_at < self._every_s and not at_once):
+        if not (new or skipped or stats.away or changed) or (now_s - self._said_at < self._every_s and not at_once):
             return None
-        if at_once and not new:
+        if at_once and not new and not skipped:
             return None
         self._said_at = now_s
         self._said |= dropped
+        self._skipped = stats.skipped
         self._was_away = bool(stats.away)
-        return (logging.ERROR if new else logging.WARNING if stats.away else logging.INFO, self._words(new, stats))
+        level = logging.ERROR if new else logging.WARNING if stats.away or skipped else logging.INFO
+        return level, self._words(new, skipped, stats)
 
     def _call(self, reason: str, count: int) -> None:
         if self._on_drop is None:
@@ -86,12 +89,13 @@ class Teller:
         except Exception:
             say_error("on_drop raised")
 
-    def _words(self, new: Counter[str], stats: Stats) -> str:
+    def _words(self, new: Counter[str], skipped: int, stats: Stats) -> str:
         lost = ", ".join(f"{count} {reason}" for reason, count in sorted(new.items()))
         if "refused" in new and stats.refusal:
             lost = f"{lost} ({stats.refusal})"
         away = f"{self._who} is away: {stats.away}" if stats.away else ""
-        parts = [f"events are lost: {lost}" if new else "", away]
+        unknown = f"{skipped} events are of types that {self._who} does not know: {stats.unknown}" if skipped else ""
+        parts = [f"events are lost: {lost}" if new else "", unknown, away]
         said = "; ".join(part for part in parts if part) or f"{self._who} is back"
         disk = f"; {stats.spooled} lie on disk" if stats.spooled else ""
         return f"{said} ({stats.waiting} events wait, {stats.waiting_bytes // 1024} KiB{disk})"

@@ -47,7 +47,7 @@ def window(width: int = 1280, scheme: str = "light", script: bool = True) -> Ite
     """
     sync_api = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM:
-        pytest.skip("no Chromium on this system: apt-get install chromium")
+        pytest.skip("no Chromium on this system: make test-tools")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:

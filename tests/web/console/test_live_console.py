@@ -25,13 +25,15 @@ from tests.web.console.browser import Window, window
 
 pytestmark = pytest.mark.live
 TOKEN = "token-of-a-test"
+# Other tests of the same server have an alice too.
+TENANT = "of-the-console"
 T = TypeVar("T")
 HOSTILE = "<img src=x onerror=alert(1)>"
 BACK_US = 400_000_000
 
 
 def event(kind: str, id: str, subject: str, source: str, time_us: int, **data: Any) -> bytes:
-    """An event of tenant acme."""
+    """An event of these tests' tenant."""
     return json.dumps(
         {
             "specversion": "1.0",
@@ -40,14 +42,14 @@ def event(kind: str, id: str, subject: str, source: str, time_us: int, **data: A
             "type": f"stepwatch.{kind}",
             "time": format_time(time_us),
             "subject": subject,
-            "data": {"tenant": "acme", **data},
+            "data": {"tenant": TENANT, **data},
         }
     ).encode()
 
 
 async def report(settings: Settings, subject: str, id: str, time_us: int) -> None:
     """A payout whose only proof is 400 s older, and a sign of life of the source of proofs."""
-    topics, key = settings.topics, subject_key("acme", subject)
+    topics, key = settings.topics, subject_key(TENANT, subject)
     partition = partition_of(key, settings.partitions)
     proof = event(
         "stepup.verified", f"v-{id}", subject, "/idp", time_us - BACK_US, session="s1", amr=["hwk"], transaction="t"
@@ -199,15 +201,15 @@ def test_no_page_is_cut_off_and_no_script_complains(running: Running, width: int
     with window(width, scheme) as shown:
         enter(running, shown)
         (alert,) = query(
-            running.settings, "SELECT alert_id FROM alerts_current WHERE tenant = 'acme' AND subject = 'alice'"
+            running.settings, f"SELECT alert_id FROM alerts_current WHERE tenant = '{TENANT}' AND subject = 'alice'"
         )
-        action = "tenant=acme&source=/app&id=a-1"
+        action = f"tenant={TENANT}&source=/app&id=a-1"
         for path in (
             "/",
             "/alerts",
             f"/alerts/{alert['alert_id']}",
             f"/action?{action}",
-            "/subject?tenant=acme&subject=alice",
+            f"/subject?tenant={TENANT}&subject=alice",
         ):
             assert shown.page.goto(running.url + path).status == 200
             assert not shown.is_cut_off, path
