@@ -20,7 +20,7 @@ help:
 	@echo 'make demo    start everything on this machine and play a day of a small bank'
 	@echo 'make bank    an example bank that demands a code before a payout, and its page'
 	@echo 'make test    the whole test suite      (make test TESTS=tests/core: a part of it)'
-	@echo 'make test-tools   Chromium and promtool from Debian, as root (without, some tests are skipped and say so)'
+	@echo 'make test-tools   Chromium, promtool, Alertmanager from Debian, as root (without, some tests are skipped)'
 	@echo 'make check   format, lint, types, import contracts, tidy tests, the count of instructions, then the tests'
 	@echo 'make format  put the code into the one format'
 	@echo 'make bench   how fast one worker is beside a bare loop, and where the time goes'
@@ -35,7 +35,8 @@ bank: $(VENV)/.installed-all
 	@$(BIN)/python -m deploy.examples.bank
 
 test-tools:
-	@command -v chromium >/dev/null && command -v promtool >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium prometheus; }
+	@command -v chromium >/dev/null && command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null || { \
+	  apt-get update -q && apt-get install -y -q --no-install-recommends chromium prometheus prometheus-alertmanager; }
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest $(TESTS)

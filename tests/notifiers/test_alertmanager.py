@@ -93,7 +93,7 @@ class Real:
 @pytest.fixture
 def real(tmp_path: Path) -> Iterator[Real]:
     if PROGRAM is None:
-        pytest.skip("no Alertmanager on PATH: apt-get install prometheus-alertmanager")
+        pytest.skip("no Alertmanager on PATH: make test-tools")
     with loopback() as told:
         server = Real(tmp_path, told)
         server.start()
