@@ -99,6 +99,13 @@ def test_two_listeners_of_one_folder_never_get_one_port(tmp_path: Path) -> None:
         assert ports.choose(folder, "kafka", usual) != ports.choose(folder, "clickhouse", usual)
 
 
+def test_a_free_port_is_another_each_time_and_none_that_an_outgoing_connection_may_take() -> None:
+    free = [ports.any_free() for _ in range(20)]
+    assert len(set(free)) == 20
+    with socket.create_server((ports.HOST, 0)) as server, socket.create_connection(server.getsockname()) as outgoing:
+        assert max(free) < min(32_768, outgoing.getsockname()[1])
+
+
 def test_a_wanted_port_that_is_taken_is_refused_in_words(tmp_path: Path) -> None:
     with DataFolder(tmp_path).lock() as folder, socket.create_server((ports.HOST, 0)) as taken:
         port = taken.getsockname()[1]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import secrets
 import socket
+from typing import Final
 
 from stepwatch.embedded.errors import EmbeddedError
 from stepwatch.embedded.folder import DataFolder
@@ -11,6 +14,10 @@ from stepwatch.embedded.folder import DataFolder
 HOST = "127.0.0.1"
 _NEARBY = 50
 """How many ports above the usual one are tried before any free one will do."""
+_FOR_SERVERS: Final = range(10_000, 32_000)
+"""Below those that a system gives to outgoing connections (Linux from 32,768, others from 49,152 on)."""
+_turn = itertools.count(secrets.randbelow(len(_FOR_SERVERS)))
+"""Where this process looks next: two that look at once begin far from each other."""
 
 
 def is_free(port: int) -> bool:
@@ -26,10 +33,12 @@ def is_free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """Some free loopback port."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Some free loopback port, another at each call, that no outgoing connection takes while its server is down."""
+    tries = (_FOR_SERVERS[next(_turn) % len(_FOR_SERVERS)] for _ in _FOR_SERVERS)
+    port = next((port for port in tries if is_free(port)), None)
+    if port is None:
+        raise EmbeddedError("no_port", f"no port of {HOST} from {_FOR_SERVERS[0]} to {_FOR_SERVERS[-1]} is free.")
+    return port
 
 
 def choose(folder: DataFolder, name: str, usual: int, *, wanted: int | None = None) -> int:
