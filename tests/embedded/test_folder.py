@@ -106,6 +106,11 @@ def test_a_free_port_is_another_each_time_and_none_that_an_outgoing_connection_m
         assert max(free) < min(32_768, outgoing.getsockname()[1])
 
 
+def test_servers_that_look_at_once_for_a_port_that_nobody_expects_get_two(tmp_path: Path) -> None:
+    with DataFolder(tmp_path / "1").lock() as one, DataFolder(tmp_path / "2").lock() as other:
+        assert ports.choose(one, "kafka_controller", None) != ports.choose(other, "kafka_controller", None)
+
+
 def test_a_wanted_port_that_is_taken_is_refused_in_words(tmp_path: Path) -> None:
     with DataFolder(tmp_path).lock() as folder, socket.create_server((ports.HOST, 0)) as taken:
         port = taken.getsockname()[1]

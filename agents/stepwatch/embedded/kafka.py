@@ -176,7 +176,7 @@ class EmbeddedKafka:
 
     def _configure(self, home: Path) -> Path:
         self._port = ports.choose(self._folder, "kafka", USUAL_PORT, wanted=self._wanted)
-        controller = ports.choose(self._folder, "kafka_controller", USUAL_PORT + 10_000)
+        controller = ports.choose(self._folder, "kafka_controller", None)
         config = home / "server.properties"
         config.write_text(_server_properties(self._properties, self._port, controller))
         return config

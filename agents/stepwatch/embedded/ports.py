@@ -41,13 +41,13 @@ def any_free() -> int:
     return port
 
 
-def choose(folder: DataFolder, name: str, usual: int, *, wanted: int | None = None) -> int:
+def choose(folder: DataFolder, name: str, usual: int | None, *, wanted: int | None = None) -> int:
     """The port for a server, written down in the folder.
 
     Args:
         folder: whose `ports.json` keeps the choice.
         name: of the listener, e.g. `kafka`.
-        usual: the port that people expect.
+        usual: the port that people expect; None: they expect none. Servers that start at once would race for one.
         wanted: this port and no other; None: the one of last time, the usual one, or another.
 
     Raises:
@@ -66,7 +66,8 @@ def choose(folder: DataFolder, name: str, usual: int, *, wanted: int | None = No
     else:
         others = set(kept.values()) - {kept.get(name)}
         tries = [kept[name]] if name in kept else []
-        tries += [p for p in range(usual, usual + _NEARBY) if p not in others]
+        if usual is not None:
+            tries += [p for p in range(usual, usual + _NEARBY) if p not in others]
         port = next((p for p in tries if is_free(p)), 0) or any_free()
     if kept.get(name) != port:
         kept[name] = port
