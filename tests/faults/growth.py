@@ -71,7 +71,8 @@ async def shrinks(stage: Stage) -> Outcome:
         await lay_down(settings, _events(stage, settings, 2, now_us() // 1000, f"beat-{beats}"))
         return len(await _state_records(settings)) < most // 20
 
-    await until(small, 120, "a log without what was forgotten")
+    # The broker cleans when it has time: beside other scenarios two minutes were not enough.
+    await until(small, 300, "a log without what was forgotten")
     least = len(await _state_records(settings))
     assert await worker.stop() == 0, worker.said
     said = len(worker.said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import signal
 from collections.abc import AsyncIterator
 
 from stepwatch.agents.settings import Settings
@@ -69,7 +70,8 @@ async def rolling(stage: Stage) -> Outcome:
     async with _load(stage, settings) as town:
         await _all_owned(old, settings)
         for each in old:
-            assert await each.stop() in (0, REFUSED_STATUS), each.said
+            # One that was refused is starting again, or at its end: then nothing but the signal itself ends it.
+            assert await each.stop() in (0, REFUSED_STATUS, -signal.SIGTERM), each.said
             await _all_owned([stage.start(settings, NEXT)], settings)
             await asyncio.sleep(stage.rng.uniform(1, 4))
         upgraded_ms = now_us() // 1000

@@ -30,7 +30,9 @@ def new_settings(kafka: str, tmp: Path, **changes: Any) -> Settings:
     """Settings with a prefix of their own, so that tests share a broker and nothing else."""
     policies = tmp / "policies"
     policies.mkdir(exist_ok=True)
-    (policies / "none.yaml").write_text(POLICY)
+    if not (policies / "none.yaml").exists():
+        # Settings for another role of a test that has chosen its policies leave them as they are.
+        (policies / "none.yaml").write_text(POLICY)
     values: dict[str, Any] = {
         "kafka_bootstrap": kafka,
         "prefix": f"t{uuid.uuid4().hex[:8]}.",

@@ -86,7 +86,8 @@ def road(kafka: str, tmp_path: Path) -> Settings:
     settings = asyncio.run(new_road(kafka, tmp_path))
 
     async def publish() -> None:
-        from stepwatch.agents.policies import policy_paths, publish_policies
+        from stepwatch.agents.policies import policy_paths
+        from stepwatch.agents.policy_publishing import publish_policies
 
         assert settings.policies_dir is not None
         await publish_policies(settings, policy_paths(settings.policies_dir))

@@ -11,7 +11,8 @@ import pytest
 
 from stepwatch.agents.errors import PoliciesRefused
 from stepwatch.agents.health import Health
-from stepwatch.agents.policies import STALE_S, PolicyService, policy_paths, publish_policies
+from stepwatch.agents.policies import STALE_S, PolicyService, policy_paths
+from stepwatch.agents.policy_publishing import publish_policies
 from stepwatch.agents.settings import Settings
 from stepwatch.streams.sets import PolicySets
 from tests.live.harness import new_settings, read, with_topics

@@ -11,7 +11,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stepwatch.agents.clients import close_client, open_admin
 from stepwatch.agents.errors import TopicsWrong
-from stepwatch.agents.policies import publish_policies, read_sets
+from stepwatch.agents.policies import read_sets
+from stepwatch.agents.policy_publishing import publish_policies
 from stepwatch.agents.settings import Settings
 from stepwatch.agents.topics import check_topics, create_topics, require_topics, retention_needed_ms
 from stepwatch.schemas.topics import ROW_BYTES_MAX

@@ -100,6 +100,12 @@ class PoliciesRefused(RoleError):
     retriable = False
 
 
+class PoliciesMoved(RoleError):
+    """Somebody else has applied a policy set since one looked."""
+
+    code = "policies_moved"
+
+
 class PortTaken(RoleError):
     """The port of the health pages is in use."""
 

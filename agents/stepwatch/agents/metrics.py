@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
 __all__ = ["REGISTRY"]
 
@@ -51,6 +51,7 @@ DEADMAN_MISSED = Gauge(
 )
 PARTITIONS_OWNED = Gauge("stepwatch_partitions_owned", "Partitions that this worker correlates.")
 POLICY_SETS = Gauge("stepwatch_policy_sets", "Policy sets known.")
+POLICIES = Info("stepwatch_policies", "The set that was applied last, as far as this worker has read: its digest.")
 POLICIES_AGE = Gauge("stepwatch_policies_age_seconds", "Since the policies topic was last read to its end.")
 
 _LABELS_MAX = 100

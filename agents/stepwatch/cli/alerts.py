@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
+from stepwatch.cli.asking import Bootstrap
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.screen import say
 from stepwatch.cli.who import named
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from stepwatch.agents.alert_log import AlertState
 
 commands = typer.Typer(no_args_is_help=True, help="Alerts: list, show, acknowledge, resolve, note, mute.")
-Bootstrap = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it; the first characters are enough.")]

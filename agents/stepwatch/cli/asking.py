@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 60
 
+Bootstrap = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")]
 RunName = Annotated[
     str | None, typer.Option("--run", metavar="RUN", help="Ask the tables of a run of `replay --into`.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
+from stepwatch.cli.asking import Bootstrap
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.screen import say
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from stepwatch.agents.dead_letters import Wanted
 
 commands = typer.Typer(no_args_is_help=True, help="Records that could not be taken: list, show, put back.")
-Bootstrap = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")]
 Error = Annotated[
     str | None, typer.Option(metavar="ERROR", help="Only these: conflict, misrouted, bug, or the wrong field.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepwatch.agents.errors import EXIT_AWAY, EXIT_PROBLEM, RoleError
+from stepwatch.cli.asking import Bootstrap
 from stepwatch.cli.screen import columns_of, counted, paint, say, shown, table, width, wrapped
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def doctor(
         bool, typer.Option("--account", help="Account for every record that was read, from Kafka alone.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
+    bootstrap: Bootstrap = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
 ) -> None:
     """Say whether all is well, and what to do where it is not.

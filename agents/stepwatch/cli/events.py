@@ -9,6 +9,7 @@ import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
 from stepwatch.cli.actions_file import ActionsFile, use_actions
+from stepwatch.cli.asking import Bootstrap
 from stepwatch.cli.lines import AS_THEY_ARE
 
 commands = typer.Typer(no_args_is_help=True, help="Check, show and make events: for who writes a producer.")
@@ -75,7 +76,7 @@ def generate(
         typer.Option(metavar="TIME", help="Time of the first event, RFC 3339; default: so that it ends now."),
     ] = None,
     to: Annotated[str, typer.Option("--to", metavar="kafka|-", help="Where they go; - is standard output.")] = "-",
-    bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
+    bootstrap: Bootstrap = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
 ) -> None:
     """Make the events of a bank at work: logins, step-ups, payouts with and without proof, attacks, heartbeats.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from stepwatch.cli.asking import PATIENCE_S, reading_tables
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of
-from stepwatch.cli.policy import policy_files
+from stepwatch.cli.policy_sets import policies_of
 from stepwatch.cli.screen import counted, say
 
 if TYPE_CHECKING:
@@ -77,28 +76,6 @@ def find(meant: Meant) -> Found:
         ServerAway: ClickHouse or Kafka does not answer.
     """
     return _in_files(meant) if meant.events else _in_tables(meant)
-
-
-def policies_of(policies: Sequence[Path], data: Path | None) -> PolicySets:
-    """The policies that were named, or else those that workers judge by.
-
-    Raises:
-        Misused: the topic of policies holds none.
-        PolicyRefused: a file.
-    """
-    from stepwatch.streams.sets import load_files
-
-    if policies:
-        return load_files(policy_files(list(policies)))
-    from stepwatch.agents.policies import read_sets
-    from stepwatch.cli.target import connect, quiet_logs
-
-    settings = connect(data)
-    quiet_logs(settings)
-    sets = asyncio.run(read_sets(settings))
-    if sets is None:
-        raise Misused(f"{settings.topics.policies} holds no policy set: apply one, or name files with --policy")
-    return sets
 
 
 def gather_files(events: Sequence[str], log: str, sets: PolicySets, into: Gathered) -> int:

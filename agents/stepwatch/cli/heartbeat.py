@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from stepwatch.cli.asking import Bootstrap
+
 
 def heartbeat(
     source: Annotated[str, typer.Option("--source", metavar="NAME", help="The feed, as policies list it.")],
@@ -16,7 +18,7 @@ def heartbeat(
     every: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Go on, one in each; default: one, and that is all.")
     ] = None,
-    bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
+    bootstrap: Bootstrap = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
 ) -> None:
     """Say that a feed is alive, and has delivered everything up to a time.

@@ -22,7 +22,9 @@ from stepwatch.cli import (
     identities,
     notify,
     policy,
+    policy_apply,
     policy_diff,
+    policy_history,
     policy_lint,
     query,
     rejudge,
@@ -78,6 +80,10 @@ app.command()(explain.explain)
 app.command()(rejudge.rejudge)
 policy.commands.command("lint")(policy_lint.lint)
 policy.commands.command("diff")(policy_diff.diff)
+policy.commands.command("apply")(policy_apply.apply)
+policy.commands.command("history")(policy_history.show_history)
+policy.commands.command("show")(policy_history.show)
+policy.commands.command("rollback")(policy_apply.rollback)
 app.add_typer(policy.commands, name="policy")
 app.add_typer(tune.commands, name="tune")
 app.add_typer(identities.commands, name="identities")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
+from stepwatch.cli.asking import Bootstrap
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.screen import say, shown
 from stepwatch.cli.who import named
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from stepwatch.notifiers.routing import Routes
 
 commands = typer.Typer(invoke_without_command=True)
-Bootstrap = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")]
 File = Annotated[Path | None, typer.Option("--routes", metavar="FILE", help="Routing file; default: as set.")]
 Reason = Annotated[str, typer.Option(metavar="WORDS", help="Why; kept with it.")]

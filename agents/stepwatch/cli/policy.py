@@ -1,8 +1,7 @@
-"""`stepwatch policy check|test|apply`: for who writes policies."""
+"""`stepwatch policy check|test`: for who writes policies."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +14,9 @@ from stepwatch.cli.screen import counted, paint, say, shown
 
 if TYPE_CHECKING:
     from stepwatch.streams.policytests import Outcome
-    from stepwatch.streams.sets import PolicySet
+    from stepwatch.streams.sets import PolicySet, PolicySets
 
-commands = typer.Typer(no_args_is_help=True, help="Check, test and apply policy files.")
+commands = typer.Typer(no_args_is_help=True, help="Check, test, compare and apply policy files.")
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Policy files, or folders of them.")]
 SUFFIXES = (".yaml", ".yml")
 
@@ -50,14 +49,10 @@ def try_out(
 
     Exit status 0; 1 where a test failed or there is none; 2 where the set is refused.
     """
-    from stepwatch.streams.policytests import run_tests
     from stepwatch.streams.sets import load_files
 
     sets = load_files(policy_files(files))
-    outcomes = list(run_tests(sets))
-    failed = [outcome for outcome in outcomes if not outcome.passed]
-    for outcome in failed:
-        _show_failure(outcome)
+    outcomes = tried(sets)
     if coverage and outcomes:
         from stepwatch.cli.policy_coverage import coverage_lines
 
@@ -65,40 +60,23 @@ def try_out(
     if not outcomes:
         say("no tests: write `tests` below a policy, at least one that must fire and one that must stay silent")
         raise typer.Exit(EXIT_PROBLEM)
+    failed = sum(not outcome.passed for outcome in outcomes)
     if failed:
-        print(paint(f"{len(failed):,} of {counted(len(outcomes), 'test')} failed", "red"))
+        print(paint(f"{failed:,} of {counted(len(outcomes), 'test')} failed", "red"))
         raise typer.Exit(EXIT_PROBLEM)
     policies = counted(sum(len(one.requirements) for one in sets.sets), "policy", "policies")
     print(paint("ok", "green") + f": {counted(len(outcomes), 'test')} of {policies} passed")
 
 
-@commands.command()
-def apply(
-    files: Files,
-    now: Annotated[bool, typer.Option("--now", help="Hold at once, without the 11 minutes of notice.")] = False,
-    bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
-) -> None:
-    """Publish policy files to all workers.
+def tried(sets: PolicySets) -> list[Outcome]:
+    """Run the tests inside policy files, and show those that fail."""
+    from stepwatch.streams.policytests import run_tests
 
-    They are the set that is judged by from then on. Nothing is published if a file is refused, or if the set is the
-    latest already.
-    """
-    from stepwatch.agents.policies import publish_policies
-    from stepwatch.cli.target import connect, quiet_logs
-
-    settings = connect(data, bootstrap)
-    quiet_logs(settings)
-    digests = asyncio.run(publish_policies(settings, policy_files(files), now=now))
-    if not digests:
-        say("nothing to do: this set is the latest one already")
-        return
-    for digest in digests:
-        print(f"published {digest[:12]}")
-    if now:
-        say("holds for actions that arrive from now on")
-    else:
-        say("the first set holds from when it is read, every other from 11 minutes after now at the earliest")
+    outcomes = list(run_tests(sets))
+    for outcome in outcomes:
+        if not outcome.passed:
+            _show_failure(outcome)
+    return outcomes
 
 
 def policy_files(paths: Sequence[Path]) -> list[Path]:

@@ -66,7 +66,7 @@ def diff(
     from stepwatch.cli.policy_diff_input import Wanted, differing
     from stepwatch.cli.policy_diff_show import as_object, lines_of
 
-    limit = _limit(fail_over)
+    limit = limit_of(fail_over)
     if bool(events) == (since is not None):
         raise Misused("what to judge: name files with --events, or take stored events with --since 7d; one of both")
     if events and any(said is not None for said in (until, tenant, run, data)):
@@ -101,7 +101,12 @@ class Limit:
         return flips * 100 > self.number * difference.judged if self.percent else flips > self.number
 
 
-def _limit(text: str | None) -> Limit | None:
+def limit_of(text: str | None) -> Limit | None:
+    """What `--fail-over` says.
+
+    Raises:
+        Misused: it says neither a number nor percent.
+    """
     if text is None:
         return None
     found = _LIMIT.fullmatch(text)
@@ -113,8 +118,8 @@ def _limit(text: str | None) -> Limit | None:
 def _two_sets(
     policies: Sequence[Path], git: str | None, data: Path | None, *, stored: bool
 ) -> tuple[PolicySets, PolicySets]:
-    from stepwatch.cli.explain_input import policies_of
     from stepwatch.cli.policy_git import texts_at
+    from stepwatch.cli.policy_sets import policies_of
     from stepwatch.streams.sets import load_files, load_texts
 
     *before, last = policies

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stepwatch.cli.actions_file import ActionsFile, use_actions
+from stepwatch.cli.asking import Bootstrap
 from stepwatch.cli.lines import AS_THEY_ARE
 
 
@@ -37,7 +38,7 @@ def send(
     positions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="How far was sent; default: in the data folder.")
     ] = None,
-    bootstrap: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")] = None,
+    bootstrap: Bootstrap = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")] = None,
 ) -> None:
     """Send a file of events, or another product's log, into the topics.

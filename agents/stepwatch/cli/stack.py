@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-from stepwatch.agents.policies import policy_paths, publish_policies, read_sets
+from stepwatch.agents.policies import policy_paths, read_sets
+from stepwatch.agents.policy_publishing import publish_policies
 from stepwatch.agents.settings import Role, Settings
 from stepwatch.agents.topics import create_topics
 from stepwatch.cli.screen import say as say_to_person

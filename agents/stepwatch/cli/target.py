@@ -84,6 +84,13 @@ def connect(
     return settings.model_copy(update=changes)
 
 
+def connect_quietly(data: Path | None = None, bootstrap: str | None = None) -> Settings:
+    """The same, for a command in whose output the libraries' words have no place."""
+    settings = connect(data, bootstrap)
+    quiet_logs(settings)
+    return settings
+
+
 def connect_role(data: Path | None) -> Settings:
     """The settings of a role: as set, or of the `stepwatch up` that runs on `data`; errors as `connect`."""
     return read_settings() if data is None else connect(data, patient=True)

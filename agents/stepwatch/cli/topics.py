@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from stepwatch.agents.errors import EXIT_PROBLEM
+from stepwatch.cli.asking import Bootstrap
 from stepwatch.cli.screen import counted, say, shown
 
 commands = typer.Typer(no_args_is_help=True, help="Create the topics, or check that they are as they must be.")
-Bootstrap = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Kafka; default: as set.")]
 Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of a running `stepwatch up`.")]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ import typer
 from stepwatch.cli.asking import PATIENCE_S, Data, RunName, Since, Tenant, Until, period, reading_tables
 from stepwatch.cli.errors import Misused
 from stepwatch.cli.lines import AS_THEY_ARE, Converted, adapter_of
-from stepwatch.cli.policy import policy_files
+from stepwatch.cli.policy_sets import policies_of
 from stepwatch.cli.screen import counted, say
 
 if TYPE_CHECKING:
@@ -88,7 +87,9 @@ def read(wanted: Wanted) -> Read:
     if wanted.events and any(said is not None for said in stored):
         raise Misused("--since, --until, --tenant, --run and --data mean stored events: leave them out, or the files")
     gathered = Gathered()
-    sets = _applied(wanted) if not (wanted.events or wanted.policies) else _of_files(wanted.policies)
+    if wanted.events and not wanted.policies:
+        raise Misused("no policies: name their files or their folder with --policy")
+    sets = policies_of(wanted.policies or (), wanted.data)
     since_us = 0
     if wanted.events:
         words = _gather_files(wanted.events, wanted.source, sets, gathered)
@@ -101,14 +102,6 @@ def read(wanted: Wanted) -> Read:
         sets = without_silence(sets)
         notes.append("these events hold no heartbeats, so they are judged as if no source had `silent_after`")
     return Read(gathered, sets, since_us, words, notes)
-
-
-def _of_files(policies: Sequence[Path] | None) -> PolicySets:
-    from stepwatch.streams.sets import load_files
-
-    if not policies:
-        raise Misused("no policies: name their files or their folder with --policy")
-    return load_files(policy_files(policies))
 
 
 def _gather_files(events: Sequence[str], source: str, sets: PolicySets, into: Gathered) -> str:
@@ -127,19 +120,6 @@ def _gather_files(events: Sequence[str], source: str, sets: PolicySets, into: Ga
     if rejected:
         say(f"{counted(rejected, 'line')} rejected and left out; the first: {first}")
     return f"{counted(count, 'record')} of {', '.join(events)}"
-
-
-def _applied(wanted: Wanted) -> PolicySets:
-    """The sets that workers judge by, from the policies topic."""
-    from stepwatch.agents.policies import read_sets
-    from stepwatch.cli.target import connect, quiet_logs
-
-    settings = connect(wanted.data)
-    quiet_logs(settings)
-    sets = asyncio.run(read_sets(settings))
-    if sets is None:
-        raise Misused(f"{settings.topics.policies} holds no policy set: apply one, or name files with --policy")
-    return sets
 
 
 def _gather_stored(wanted: Wanted, sets: PolicySets, into: Gathered) -> tuple[str, int]:

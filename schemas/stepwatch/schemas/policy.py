@@ -353,6 +353,8 @@ class PolicyRecord(BaseModel):
     applied_by: str = ""
     applied_at: str = ""
     """RFC 3339, by the clock of whoever applied it; on record, it does not decide."""
+    note: str = ""
+    """Why, in the words of whoever applied it."""
 
 
 def fill_in(policy: Policy, defaults: Defaults) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -19,6 +20,7 @@ from stepwatch.streams.matching import Match, Matchable, Matcher, Requirement
 from stepwatch.streams.yamltext import Problem
 
 __all__ = [
+    "Applied",
     "Match",
     "Matchable",
     "PolicyRefused",
@@ -27,6 +29,7 @@ __all__ = [
     "Problem",
     "Requirement",
     "Source",
+    "applied_sets",
     "build_set",
     "load_files",
     "load_texts",
@@ -235,38 +238,65 @@ def _sets_of(texts: Sequence[tuple[str, str]], problems: list[Problem]) -> Polic
     return PolicySets(sets)
 
 
-def sets_from_records(records: Sequence[tuple[int, bytes]]) -> PolicySets:
-    """Policy sets from the records of `stepwatch.policies`, in the order of the topic.
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One record of `stepwatch.policies`.
+
+    Attributes:
+        append_time_us: when Kafka got it.
+        record: who applied what, and how; None where the value is no such record.
+        policy_set: what it is; None where it is refused.
+        refused: why; None where it is a set.
+    """
+
+    append_time_us: int
+    record: PolicyRecord | None
+    policy_set: PolicySet | None
+    refused: PolicyRefused | None
+
+
+def applied_sets(records: Sequence[tuple[int, bytes]]) -> list[Applied]:
+    """What was applied, record by record, in the order of the topic.
 
     The first valid set holds from the beginning, one applied with `--now` from its append time. Every other
     holds from its `effective_from`, but at least 11 minutes after its append time, and then without one.
 
     Args:
         records: (append time in microseconds, value).
-
-    Raises:
-        ValueError: no record holds a valid set.
     """
-    sets: list[PolicySet] = []
-    refused: list[PolicyRefused] = []
+    found: list[Applied] = []
     for number, (append_time_us, value) in enumerate(records):
+        record = None
         try:
             record = PolicyRecord.model_validate_json(value)
             files = [load_text(said.name, said.text) for said in record.files]
-            if not sets:
+            if not any(one.policy_set for one in found):
                 begin_us = None
             elif record.now:
                 begin_us = append_time_us
             else:
                 begin_us = max(_wanted(record, files) or 0, append_time_us + NOTICE_US)
-            sets.append(_build(files, begin_us))
+            found.append(Applied(append_time_us, record, _build(files, begin_us), None))
         except ValidationError as error:
             said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            refused.append(PolicyRefused([Problem(f"record {number} of policies", 0, "", said)]))
+            refused = PolicyRefused([Problem(f"record {number} of policies", 0, "", said)])
+            found.append(Applied(append_time_us, record, None, refused))
         except PolicyRefused as error:
             # The old set stays (contract section 4); whoever applied this one has been told so before.
-            refused.append(error)
-    return PolicySets(sets, refused)
+            found.append(Applied(append_time_us, record, None, error))
+    return found
+
+
+def sets_from_records(records: Sequence[tuple[int, bytes]]) -> PolicySets:
+    """Policy sets from the records of `stepwatch.policies`; see `applied_sets`.
+
+    Raises:
+        ValueError: no record holds a valid set.
+    """
+    applied = applied_sets(records)
+    return PolicySets(
+        [one.policy_set for one in applied if one.policy_set], [one.refused for one in applied if one.refused]
+    )
 
 
 def _wanted(record: PolicyRecord, files: Sequence[LoadedFile]) -> int | None:
