@@ -35,6 +35,9 @@ class Lying:
         self._row = row
         self.server_settings = client.server_settings
 
+    def raw_query(self, *args: Any, **options: Any) -> Any:
+        return self._client.raw_query(*args, **options)
+
     def raw_insert(self, *args: Any, **options: Any) -> Any:
         try:
             return self._client.raw_insert(*args, **options)
