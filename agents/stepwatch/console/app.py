@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepwatch.agents.logs import get_logger
-from stepwatch.console import action_page, alert_page, alerts_page, overview, sign_in, subject_page
+from stepwatch.console import action_page, alert_page, alerts_page, overview, search_page, sign_in, subject_page
 from stepwatch.console.requests import Page, Refusal, console_of, guarded, render, users_away, viewer_of
 from stepwatch.console.service import Console
 from stepwatch.console.users import UsersRefused
@@ -71,6 +71,9 @@ PAGES: Final = (
     Page("/alerts/{id}/note", alert_page.note, "responder", "POST"),
     Page("/action", action_page.action),
     Page("/subject", subject_page.subject),
+    Page("/search", search_page.search),
+    Page("/search.csv", search_page.as_csv),
+    Page("/search.parquet", search_page.as_parquet),
     Page("/live", live),
     Page("/sign-in", sign_in.show, None),
     Page("/sign-in", sign_in.enter, None, "POST"),

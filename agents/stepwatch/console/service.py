@@ -29,6 +29,7 @@ from stepwatch.streams.sets import PolicySets
 log = get_logger(__name__)
 AGAIN_S: Final = 1.0
 _DECIDING_AT_ONCE: Final = 8
+_EXPORTING_AT_ONCE: Final = 2
 """Decisions that are written and read back at a time: each has connections of its own to Kafka."""
 
 
@@ -50,6 +51,7 @@ class Console:
         watch: how far the roles are.
         sets: the policies; None until they were read.
         deciding: is held while a person's decision is written and read back.
+        exporting: is held while an export is made.
     """
 
     def __init__(self, settings: Settings, token: str = "", clock: Callable[[], int] = wall_clock_us) -> None:
@@ -62,6 +64,7 @@ class Console:
         self.tables = Tables(settings)
         self.sets: PolicySets | None = None
         self.deciding = asyncio.Semaphore(_DECIDING_AT_ONCE)
+        self.exporting = asyncio.Semaphore(_EXPORTING_AT_ONCE)
         sessions = Sessions(settings.console_idle_ms * 1000, settings.console_session_ms * 1000, clock)
         self.doors = Doors(Users(settings.console_users_path), token, _who(), sessions, Attempts(clock))
         self.health.waits("alerts", "they were not read yet")

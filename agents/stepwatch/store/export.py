@@ -211,11 +211,14 @@ def _source(wanted: Wanted, part: Part) -> tuple[str, dict[str, Any]]:
 
 
 def _columns(client: Client, wanted: Wanted) -> str:
-    """What is selected: every column as it is, or in CSV with its texts made safe."""
-    sql, values = _source(wanted, parts_of(wanted)[0])
+    return selected(client, *_source(wanted, parts_of(wanted)[0]), wanted.fmt)
+
+
+def selected(client: Client, sql: str, values: Mapping[str, Any], fmt: str) -> str:
+    """What to select from a query for a file: every column as it is, or in CSV with its texts made safe."""
     described = json.loads(reading(client, f"DESCRIBE ({sql})", values, "JSONCompact", {}))["data"]
     names = [(f"`{name}`", kind) for name, kind, *_ in described]
-    if wanted.fmt != "csv":
+    if fmt != "csv":
         return ", ".join(name for name, _ in names)
     return ", ".join(f"{safe_in_sql(name, kind)} AS {name}" for name, kind in names)
 
