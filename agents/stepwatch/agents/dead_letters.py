@@ -156,6 +156,20 @@ class DeadLetters:
             raise in_words(self._settings, error, "Read") from error
         return None if record is None else letter_of(record)
 
+    async def newest(self, most: int) -> list[Letter]:
+        """The newest letters by arrival, at most so many of each partition, however many there are."""
+        found: list[Letter] = []
+        try:
+            begins = await self._reader.beginning_offsets(self._tps)
+            ends = await self._reader.end_offsets(self._tps)
+            for tp in self._tps:
+                self._reader.seek(tp, max(begins[tp], ends[tp] - most))
+                async for records in read_until(self._reader, tp, ends[tp]):
+                    found += map(letter_of, records)
+        except KafkaError as error:
+            raise in_words(self._settings, error, "Read") from error
+        return sorted(found, key=lambda letter: letter.time_us, reverse=True)
+
     async def all(self, wanted: Callable[[Letter], bool]) -> AsyncIterator[Letter]:
         """Every letter that is wanted and was there when this was called, partition after partition."""
         try:

@@ -17,7 +17,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepwatch.agents.logs import get_logger
-from stepwatch.console import action_page, alert_page, alerts_page, overview, search_page, sign_in, subject_page
+from stepwatch.console import (
+    action_page,
+    alert_page,
+    alerts_page,
+    letters_page,
+    overview,
+    search_page,
+    sign_in,
+    subject_page,
+)
 from stepwatch.console.requests import Page, Refusal, console_of, guarded, render, users_away, viewer_of
 from stepwatch.console.service import Console
 from stepwatch.console.users import UsersRefused
@@ -74,6 +83,9 @@ PAGES: Final = (
     Page("/search", search_page.search),
     Page("/search.csv", search_page.as_csv),
     Page("/search.parquet", search_page.as_parquet),
+    Page("/dead-letters", letters_page.letters),
+    Page("/dead-letters/{id}", letters_page.letter),
+    Page("/dead-letters/{id}/replay", letters_page.replay, "admin", "POST"),
     Page("/live", live),
     Page("/sign-in", sign_in.show, None),
     Page("/sign-in", sign_in.enter, None, "POST"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 import urllib.request
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ TOKEN = "token-of-a-test"
 # Other tests of the same server have an alice too.
 TENANT = "of-the-console"
 T = TypeVar("T")
+GARBAGE = b"\x00\xff<script>alert(1)</script>"
 HOSTILE = "<img src=x onerror=alert(1)>"
 BACK_US = 400_000_000
 
@@ -195,6 +197,35 @@ def test_the_overview_says_that_every_role_reads(running: Running) -> None:
         assert shown.complaints == []
 
 
+def test_a_dead_letter_is_shown_harmless_repaired_and_judged_after_all(running: Running) -> None:
+    settings, key = running.settings, subject_key(TENANT, "dora")
+    partition = partition_of(key, settings.partitions)
+    bad = event("action.performed", "a-9", "dora", "/app", now_us(), session="s1", action=4711)
+    apart(produce(settings, settings.topics.actions, partition, [(key, bad), (key, GARBAGE)]))
+    with window() as shown:
+        enter(running, shown)
+        page = shown.page
+
+        def listed() -> int:
+            page.goto(f"{running.url}/dead-letters")
+            return page.locator("tbody tr").count()
+
+        give_up = time.monotonic() + 30
+        while listed() < 2:
+            assert time.monotonic() < give_up, "the dead letters"
+        page.locator("tbody tr", has_text="data.action").get_by_role("link").click()
+        text = page.get_by_label("Its value")
+        text.fill(text.input_value().replace("4711", '"payments.payout.approve"'))
+        page.get_by_role("button", name="Send the text above").click()
+        page.get_by_text(f"Sent to {settings.topics.actions}-{partition}@").wait_for()
+        listed()
+        page.locator("tbody tr", has_not_text="data.action").get_by_role("link").click()
+        assert page.locator("pre").inner_text().startswith("000000  00 ff 3c 73 63 72 69 70 74 3e")
+        assert page.get_by_role("button", name="Send it as it was").is_visible()
+        assert shown.complaints == []
+    running.stored("a-9")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_is_cut_off_and_no_script_complains(running: Running, width: int, scheme: str) -> None:
@@ -210,6 +241,8 @@ def test_no_page_is_cut_off_and_no_script_complains(running: Running, width: int
             f"/alerts/{alert['alert_id']}",
             f"/action?{action}",
             f"/subject?tenant={TENANT}&subject=alice",
+            "/search?subject=*&outcome=success",
+            "/dead-letters",
         ):
             assert shown.page.goto(running.url + path).status == 200
             assert not shown.is_cut_off, path
