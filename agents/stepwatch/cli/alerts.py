@@ -184,11 +184,10 @@ def mute(
 
 def conditions_like(alert: AlertState) -> list[str]:
     """Conditions by which alerts of the same kind, policy and subject are meant, or only this one."""
-    said = {name: alert[name] for name in ("tenant", "kind", "policy", "subject") if alert[name]}
-    if not alert["subject"] or any("*" in value for value in said.values()):
-        # Without a subject they would mean every source, and `*` in a name would mean other names.
-        said = {"alert_id": alert["alert_id"]}
-    return [f"{name}={value}" for name, value in said.items()]
+    from stepwatch.notifiers.mutes import match_like
+
+    said = match_like(alert).model_dump(exclude_defaults=True)
+    return [f"{name}={value}" for name, (value,) in said.items()]
 
 
 def _decide(

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from stepwatch.agents.alert_log import AlertState, Standing
+from stepwatch.agents.controls import write_mute
 from stepwatch.agents.errors import RoleError
 from stepwatch.agents.logs import get_logger
 from stepwatch.agents.responding import ACKNOWLEDGE, NOTE, RESOLVE, build_response, refusal_of, respond
@@ -15,7 +16,9 @@ from stepwatch.console.advice import FIRST
 from stepwatch.console.alert_picture import Scene, scene_of
 from stepwatch.console.requests import Refusal, console_of, form_of, render, viewer_of
 from stepwatch.console.tables import TablesAway
+from stepwatch.notifiers.mutes import match_like, mute_of
 from stepwatch.schemas.responses import Response as Said
+from stepwatch.schemas.times import DAY_US, HOUR_US
 
 log = get_logger(__name__)
 NOTE_MAX: Final = 1000
@@ -23,7 +26,14 @@ NOTE_MAX: Final = 1000
 _WAIT_S: Final = 10.0
 _KAFKA_MS: Final = 3000
 """Somebody sits before the page: Kafka is not waited for as long as a role does."""
-_DONE: Final = {ACKNOWLEDGE: "acknowledged: it is yours", RESOLVE: "resolved", NOTE: "your note is on record"}
+_DONE: Final = {
+    ACKNOWLEDGE: "acknowledged: it is yours",
+    RESOLVE: "resolved",
+    NOTE: "your note is on record",
+    "mute": "muted: nobody is told of alerts like this one for that time; `stepwatch notify mutes` lists it, `unmute` "
+    "ends it",
+}
+MUTES: Final = {"1h": HOUR_US, "8h": 8 * HOUR_US, "24h": DAY_US, "7d": 7 * DAY_US}
 
 
 async def alert(request: Request) -> Response:
@@ -45,6 +55,26 @@ async def resolve(request: Request) -> Response:
 async def note(request: Request) -> Response:
     """Write a word into its history."""
     return await _decide(request, NOTE)
+
+
+async def mute(request: Request) -> Response:
+    """Let nobody be told of alerts like this one for a time, with the reason on record."""
+    standing, form, console = _find(request), form_of(request), console_of(request)
+    text, span = form.get("note", "").replace("\r\n", "\n").strip(), form.get("for", "")
+    if span not in MUTES:
+        raise Refusal(400, "No such time", f"for: expected one of {', '.join(MUTES)}")
+    if not text or len(text) > NOTE_MAX:
+        wrong = f"why should nobody be told? Write a note of at most {NOTE_MAX:,} characters"
+        return await _show(request, standing, 400, wrong=wrong, note=text)
+    now_us = console.clock()
+    said = mute_of(match_like(standing.alert), now_us + MUTES[span], text, viewer_of(request).by, now_us)
+    try:
+        await write_mute(console.settings.model_copy(update={"start_timeout_ms": _KAFKA_MS}), said)
+    except RoleError as error:
+        log.warning("a mute was not written", words=str(error))
+        raise Refusal(503, "Kafka does not answer", "nothing is muted: do it again when it is back") from error
+    log.info("muted", mute=said.words)
+    return RedirectResponse(f"/alerts/{standing.alert['alert_id']}?done=mute", 303)
 
 
 async def _show(request: Request, standing: Standing, status: int = 200, **more: Any) -> Response:
@@ -71,6 +101,7 @@ async def _show(request: Request, standing: Standing, status: int = 200, **more:
         may_answer=viewer_of(request).user.may("responder"),
         refused={decision: refusal_of(alert, decision) for decision in (ACKNOWLEDGE, RESOLVE)},
         note_max=NOTE_MAX,
+        mutes=list(MUTES),
         first=FIRST.get(alert["kind"], ""),
         **values,
     )

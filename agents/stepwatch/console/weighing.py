@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from stepwatch.store.stored_events import stored_lines
 from stepwatch.streams import intake
 from stepwatch.streams.decode import Event
-from stepwatch.streams.facts import Action, Fact
+from stepwatch.streams.facts import Fact
 from stepwatch.streams.filters import FILTERS, Case
 from stepwatch.streams.loading import LoadedFile
 from stepwatch.streams.partition import Partition
@@ -117,7 +117,7 @@ def _weighed(case: Case, policy_set: PolicySet, requirement: Requirement) -> Wei
         Candidate(fact, factor(fact), action.time_us - fact.at_us, _failed(case, fact))
         for fact in found[:CANDIDATES_MAX]
     ]
-    file, text = policy_text(policy_set, action)
+    file, text = policy_text(policy_set, action.policy)
     names = tuple(FILTERS[number][0] for number in terms.numbers)
     return Weighed(requirement, file, text, names, candidates, len(found) - len(candidates))
 
@@ -129,11 +129,11 @@ def _failed(case: Case, fact: Fact) -> tuple[str, ...]:
     )
 
 
-def policy_text(policy_set: PolicySet, action: Action) -> tuple[str, str]:
-    """The name of the file in which an action's policy stands, and its lines there."""
+def policy_text(policy_set: PolicySet, policy_id: str) -> tuple[str, str]:
+    """The name of the file in which a policy stands, and its lines there; both empty where the set has none."""
     for file in policy_set.files:
         for index, policy in file.policies:
-            if policy.id == action.policy:
+            if policy.id == policy_id:
                 return file.name, _lines_of(file, index)
     return "", ""
 

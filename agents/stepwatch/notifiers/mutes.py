@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Annotated, NamedTuple, Self
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -93,6 +94,30 @@ class Mute(BaseModel):
 
 def _clock(time_us: int) -> str:
     return f"{format_time(time_us)[:19]}Z"
+
+
+def match_like(alert: Mapping[str, Any]) -> Match:
+    """Alerts of the same tenant, kind, policy and subject, or this one alone.
+
+    Args:
+        alert: the columns of the alert.
+    """
+    said = {name: alert[name] for name in ("tenant", "kind", "policy", "subject") if alert[name]}
+    if not alert["subject"] or any("*" in value for value in said.values()):
+        # Without a subject they would mean every source, and `*` in a name would mean other names.
+        said = {"alert_id": alert["alert_id"]}
+    return Match.model_validate(said)
+
+
+def mute_of(match: Match, until_us: int, reason: str, by: str, now_us: int) -> Mute:
+    """A mute from now on, by a person.
+
+    Raises:
+        ValidationError: it ends before it begins, or has no reason.
+    """
+    now = format_time(now_us)
+    said = {"match": match.model_dump(exclude_defaults=True), "from": now, "until": format_time(until_us), "made": now}
+    return Mute.model_validate({**said, "reason": reason, "by": by, "id": f"mu_{uuid.uuid4().hex[:12]}"})
 
 
 class Muted(NamedTuple):

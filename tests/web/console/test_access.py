@@ -18,7 +18,7 @@ from tests.web.console.pages import Site, alert, csrf_of
 WHOSE = {"acme": "al_1", "globex": "al_2"}
 FOR_ALL = {"/dead-letters", "/dead-letters/{id}", "/dead-letters/{id}/replay"}
 """For whoever sees every tenant."""
-FROM_TABLES = {"/action", "/subject", "/search", "/search.csv", "/search.parquet"}
+FROM_TABLES = {"/action", "/subject", "/search", "/search.csv", "/search.parquet", "/policies", "/policy", "/sources"}
 OPEN_TO_ALL = {"/sign-in", "/healthz", "/readyz"}
 
 
@@ -40,6 +40,7 @@ def address(page: Page, tenant: str) -> str:
     return {
         "/action": f"/action?tenant={tenant}&source=/app&id=a-1",
         "/subject": f"/subject?tenant={tenant}&subject=alice",
+        "/policy": "/policy?id=payout",
     }.get(path, path)
 
 
@@ -47,7 +48,7 @@ def ask(browser: TestClient, page: Page, tenant: str) -> int:
     """The status of the page, with the form's secret where it is one."""
     if page.method == "GET":
         return browser.get(address(page, tenant)).status_code
-    form = {"csrf": csrf_of(browser.get("/")), "seen": "1", "note": "n"}
+    form = {"csrf": csrf_of(browser.get("/")), "seen": "1", "note": "n", "for": "1h"}
     return browser.post(address(page, tenant), data=form).status_code
 
 

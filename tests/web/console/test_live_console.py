@@ -16,9 +16,10 @@ import pytest
 from pydantic import SecretStr
 
 from stepwatch.agents.settings import Settings
+from stepwatch.cli.notify_shows import find_mutes
 from stepwatch.embedded import ports
 from stepwatch.schemas.keys import partition_of, subject_key
-from stepwatch.schemas.times import format_time
+from stepwatch.schemas.times import HOUR_US, format_time
 from tests.live.harness import produce, read, until
 from tests.live.road import Role, new_road, now_us, query
 from tests.servers import ClickHouseSettings
@@ -155,6 +156,10 @@ def test_an_alert_arrives_by_itself_and_is_acknowledged_with_a_note(running: Run
         page.get_by_text("acknowledged: it is yours").wait_for(timeout=30_000)
         assert page.get_by_text("calling bob").count() == 1
         assert page.get_by_role("button", name="Acknowledge").count() == 0
+        page.get_by_label("Note").fill("known: his key is at home")
+        page.get_by_label("Nobody is told of those like it for").select_option("8h")
+        page.get_by_role("button", name="Mute").click()
+        page.get_by_text("muted: nobody is told of alerts like this one").wait_for()
         page.get_by_label("Note").fill("it was bob, key forgotten")
         page.get_by_role("button", name="Resolve").click()
         page.get_by_text("by person", exact=False).first.wait_for(timeout=30_000)
@@ -166,6 +171,9 @@ def test_an_alert_arrives_by_itself_and_is_acknowledged_with_a_note(running: Run
         ("acknowledge", "calling bob"), ("resolve", "it was bob, key forgotten"),
     ]  # fmt: skip
     assert {one["by"].partition(":")[0] for one in decisions} == {"console"}
+    (muted,) = asyncio.run(find_mutes(running.settings))
+    assert (muted.match.subject, muted.match.tenant, muted.reason) == (["bob"], [TENANT], "known: his key is at home")
+    assert muted.until - muted.begins == 8 * HOUR_US
 
 
 def test_the_action_shows_its_picture_its_candidates_and_the_policy_in_force(running: Running) -> None:
@@ -184,6 +192,33 @@ def test_the_action_shows_its_picture_its_candidates_and_the_policy_in_force(run
         page.get_by_role("link", name="alice", exact=True).click()
         assert page.get_by_role("heading", name="alice", exact=True).is_visible()
         assert page.locator("table", has_text="Credential").get_by_text("hwk").is_visible()
+        assert shown.complaints == []
+
+
+def test_a_policy_shows_what_it_said_its_text_and_leads_to_the_actions(running: Running) -> None:
+    with window() as shown:
+        enter(running, shown)
+        page = shown.page
+        page.goto(f"{running.url}/policies")
+        row = page.locator("tbody tr", has_text="payout")
+        assert "never in 30d" not in row.inner_text()
+        row.get_by_role("link").click()
+        assert "id: payout" in page.locator("pre").inner_text()
+        page.locator("tr", has_text="unverified").first.get_by_role("link", name="find them").click()
+        assert page.get_by_role("link", name="alice", exact=True).first.is_visible()
+        assert shown.complaints == []
+
+
+def test_the_sources_say_when_each_was_heard_of_and_how_late_it_is(running: Running) -> None:
+    with window() as shown:
+        enter(running, shown)
+        shown.page.goto(f"{running.url}/sources")
+        idp = shown.page.locator("tbody tr", has_text="/idp").inner_text()
+        # Its proofs are 400 s older than the actions after which they were sent.
+        assert "6 min 40 s" in idp
+        assert "in order" in idp
+        shown.page.locator("tbody tr", has_text="/app").get_by_role("link").click()
+        shown.page.get_by_role("link", name="alice", exact=True).first.wait_for()
         assert shown.complaints == []
 
 
@@ -243,6 +278,9 @@ def test_no_page_is_cut_off_and_no_script_complains(running: Running, width: int
             f"/subject?tenant={TENANT}&subject=alice",
             "/search?subject=*&outcome=success",
             "/dead-letters",
+            "/policies",
+            "/sources",
+            "/policy?id=payout",
         ):
             assert shown.page.goto(running.url + path).status == 200
             assert not shown.is_cut_off, path
