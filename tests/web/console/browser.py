@@ -30,6 +30,17 @@ class Window:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
+    def barriers(self) -> list[str]:
+        """What keeps people out of this page: violations that axe-core calls serious or critical, and where."""
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        found = axe.run(self.page).response["violations"]
+        return [
+            f"{one['id']}: {node['html'][:200]}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
     @property
     def is_cut_off(self) -> bool:
         """Whether something reaches beyond the window's right edge."""

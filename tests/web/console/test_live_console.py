@@ -263,9 +263,12 @@ def test_a_dead_letter_is_shown_harmless_repaired_and_judged_after_all(running: 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_is_cut_off_and_no_script_complains(running: Running, width: int, scheme: str) -> None:
+def test_no_page_is_cut_off_nor_keeps_anybody_out_and_no_script_complains(
+    running: Running, width: int, scheme: str
+) -> None:
     with window(width, scheme) as shown:
         enter(running, shown)
+        assert shown.barriers() == []
         (alert,) = query(
             running.settings, f"SELECT alert_id FROM alerts_current WHERE tenant = '{TENANT}' AND subject = 'alice'"
         )
@@ -284,6 +287,7 @@ def test_no_page_is_cut_off_and_no_script_complains(running: Running, width: int
         ):
             assert shown.page.goto(running.url + path).status == 200
             assert not shown.is_cut_off, path
+            assert shown.barriers() == [], path
         assert shown.complaints == []
 
 
