@@ -76,6 +76,14 @@ role() {
       grant Write literal topic:actions topic:authentications topic:responses
       grant Describe literal group:correlate
       ;;
+    console) # the pages: shows alerts, dead letters and how far the roles are; writes what a person decides, and letters
+      # that an admin sends again
+      look
+      grant Read literal topic:alerts topic:responses topic:notifications topic:policies topic:dead-letters \
+        topic:actions topic:authentications
+      grant Write literal topic:responses topic:notifications topic:actions topic:authentications
+      grant Describe literal group:correlate group:store group:notify
+      ;;
     operator) # `stepwatch topics create`, `stepwatch policy apply`
       look
       grant Create,AlterConfigs prefixed topic:

@@ -15,7 +15,7 @@ from tests.wire.certificates import HOST, Certificates, make_certificates
 INSIDER = "insider"
 """May do everything: for what is about getting in, not about rights."""
 ROLES = (
-    *("producer", "sender", "correlate", "store", "notify", "ingest"),
+    *("producer", "sender", "correlate", "store", "notify", "ingest", "console"),
     *("operator", "publisher", "repairer", "responder", "auditor", "doctor"),
 )
 """Those of the recipe; each has a user of its name."""

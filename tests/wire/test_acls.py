@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import ClusterAuthorizationFailedError, TopicAuthorizationFailedError
+from pydantic import SecretStr
 
 from stepwatch.agents.settings import Settings
 from stepwatch.embedded import ports
@@ -24,7 +23,9 @@ from tests.live.harness import new_settings, read, until, with_topics
 from tests.live.road import POLICY, Role, Town, assert_accounted, query, until_judged, verdicts_of
 from tests.servers import ClickHouseSettings
 from tests.web.api import Api, event, serving
+from tests.web.console.pages import csrf_of, sign_in
 from tests.wire.commands import PATIENCE_MS, run, run_all
+from tests.wire.estates import Estate, administrator, found_estate
 from tests.wire.listeners import ROLES, Wire
 from tests.wire.rights import Right, grant, granted, kafka_acls_tool, recipe, rights_of, take_away
 
@@ -39,6 +40,7 @@ READS: dict[str, set[str]] = {
     "store": OUTPUTS | {"responses"},
     "notify": {"alerts", "dead-letters", "notifications"},
     "ingest": {"authentications", "policies", "alerts", "responses"},
+    "console": INPUTS | {"policies", "alerts", "dead-letters", "notifications"},
     "operator": {"policies"},
     "publisher": {"policies"},
     "repairer": INPUTS | {"policies", "dead-letters"},
@@ -53,6 +55,7 @@ WRITES: dict[str, set[str]] = {
     "store": set(),
     "notify": {"notifications"},
     "ingest": {"actions", "authentications", "responses"},
+    "console": INPUTS | {"notifications"},
     "operator": {"policies"},
     "publisher": {"policies"},
     "repairer": INPUTS,
@@ -62,70 +65,15 @@ WRITES: dict[str, set[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Estate:
-    """Topics of a prefix whose rights the recipe has granted; made by the operator's own commands."""
-
-    wire: Wire
-    clickhouse: ClickHouseSettings
-    tmp: Path
-    prefix: str
-    rights: set[Right]
-
-    def settings(self, role: str, **changes: Any) -> Settings:
-        """The settings of a role with its own user."""
-        values = {
-            "prefix": self.prefix,
-            "clickhouse_url": self.clickhouse.url,
-            "clickhouse_user": self.clickhouse.user,
-            "clickhouse_password": self.clickhouse.password,
-            "clickhouse_database": self.clickhouse.database,
-            "policies_dir": None,
-            "store_web_port": 0,
-            "notify_web_port": 0,
-            "ingest_port": ports.any_free(),
-        }
-        return new_settings("", self.tmp, **self.wire.way_in("SASLTLS", role), **{**values, **changes})
-
-    def right(self, role: str, operation: str, kind: str, name: str) -> Right:
-        """The one that the recipe grants for this."""
-        [found] = [one for one in self.rights if one[:4] == (f"User:{role}", operation, kind, self.prefix + name)]
-        return found
-
-
-@asynccontextmanager
-async def administrator(wire: Wire) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=wire.at("PLAINTEXT"))
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
-
-
 @pytest.fixture(scope="module")
 def estate(wire: Wire, clickhouse: ClickHouseSettings, tmp_path_factory: pytest.TempPathFactory) -> Estate:
-    made = _found_estate(wire, clickhouse, tmp_path_factory.mktemp("estate"))
+    made = found_estate(wire, clickhouse, tmp_path_factory.mktemp("estate"))
     policy = made.tmp / "policies" / "none.yaml"
     policy.write_text(POLICY)
     for command in ("topics create", f"policy apply --now {policy}"):
         done = run(made.settings("operator"), command)
         assert done.status == 0, done
     return made
-
-
-def _found_estate(wire: Wire, clickhouse: ClickHouseSettings, tmp: Path) -> Estate:
-    """The rights of a new prefix, as the recipe grants them; no topics yet."""
-    prefix = new_settings("", tmp).prefix
-    rights = rights_of(recipe(tmp, wire.at("PLAINTEXT"), prefix, *(f"{role}=User:{role}" for role in ROLES)))
-
-    async def grant_all() -> None:
-        async with administrator(wire) as admin:
-            for right in rights:
-                await grant(admin, right)
-
-    asyncio.run(grant_all())
-    return Estate(wire, clickhouse, tmp, prefix, rights)
 
 
 async def _report(settings: Settings, town: Town, count: int) -> None:
@@ -245,11 +193,52 @@ def test_the_api_takes_events_and_decisions_with_its_user_whether_a_worker_reads
     assert not estate.wire.secrets.told_by(process.said)
 
 
+def test_the_console_shows_and_decides_with_its_user(estate: Estate, tmp_path: Path) -> None:
+    settings = estate.settings("console", console_port=ports.any_free(), console_token=SecretStr("token-of-a-test"))
+    worker = Role(estate.settings("correlate"), tmp_path / "correlate.log", "correlate")
+    console = Role(settings, tmp_path / "console.log", "console")
+    topics = settings.topics
+    act = event("seen-on-a-page", subject="carla", action="a.b", resource={"sensitivity": "critical"})
+
+    async def send() -> None:
+        key = subject_key(act["data"]["tenant"], "carla")
+        async with AIOKafkaProducer(**estate.settings("producer").kafka_client_options()) as producer:
+            partition = partition_of(key, settings.partitions)
+            await producer.send_and_wait(topics.actions, json.dumps(act).encode(), key, partition=partition)
+
+    try:
+        with httpx.Client(base_url=f"http://{ports.HOST}:{settings.console_port}") as browser:
+
+            async def ready() -> bool:
+                try:
+                    return browser.get("/readyz").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            async def listed() -> str:
+                found = re.search(r'href="/alerts/(al_[0-9a-f]+)"', browser.get("/alerts?subject=carla").text)
+                return found[1] if found else ""
+
+            asyncio.run(until(ready, 60, "ready"))
+            assert sign_in(browser, "token-of-a-test").status_code == 303
+            asyncio.run(send())
+            alert = asyncio.run(until(listed, 60, "the alert"))
+            assert browser.get("/dead-letters").status_code == 200
+            form = {"csrf": csrf_of(browser.get("/")), "seen": "1", "note": "known", "for": "1h"}
+            for decision in ("mute", "acknowledge", "resolve"):
+                assert browser.post(f"/alerts/{alert}/{decision}", data=form).status_code == 303, decision
+        assert (console.stop(), worker.stop()) == (0, 0), console.said
+        assert not estate.wire.secrets.told_by(console.said)
+    finally:
+        console.kill()
+        worker.kill()
+
+
 def test_each_user_reads_and_writes_what_its_role_needs_and_nothing_else(
     wire: Wire, clickhouse: ClickHouseSettings, tmp_path: Path
 ) -> None:
     # Of its own: what is written here would be no good to a worker.
-    estate = _found_estate(wire, clickhouse, tmp_path)
+    estate = found_estate(wire, clickhouse, tmp_path)
     asyncio.run(with_topics(estate.settings("operator")))
 
     async def attempt_all(role: str) -> tuple[set[str], set[str]]:
