@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.deploy.compose_schema import Compose, Service
 
 TOP = Path(__file__).resolve().parents[2]
-ROLES = ("correlate", "store", "notify", "ingest")
+ROLES = ("correlate", "store", "notify", "ingest", "console")
 OURS = (*ROLES, "topics")
 DASHBOARDS = ("prometheus", "grafana")
 
@@ -92,7 +92,9 @@ def test_whatever_a_service_names_is_there(name: str) -> None:
 @pytest.mark.parametrize("name", ROLES)
 def test_the_health_check_of_a_role_asks_the_port_on_which_it_answers(name: str) -> None:
     role = service(name)
-    variable = "STEPWATCH_INGEST_PORT" if name == "ingest" else f"STEPWATCH_{name.upper()}_WEB_PORT"
+    variable = (
+        f"STEPWATCH_{name.upper()}_PORT" if name in ("ingest", "console") else f"STEPWATCH_{name.upper()}_WEB_PORT"
+    )
     port = str(role.environment[variable])
     assert role.healthcheck
     assert f"http://127.0.0.1:{port}/readyz" in shlex.join(role.healthcheck.test)
@@ -118,12 +120,25 @@ def test_store_and_clickhouse_agree_on_user_password_and_database() -> None:
         assert server[f"CLICKHOUSE_{theirs}"] == client[f"STEPWATCH_CLICKHOUSE_{ours}"]
 
 
-def test_the_tokens_outlive_the_container_in_a_folder_that_the_image_made_for_its_user() -> None:
-    ingest = service("ingest")
-    (volume,) = ingest.volumes
-    folder = Path(str(ingest.environment["STEPWATCH_TOKENS_FILE"])).parent
-    assert volume == f"tokens:{folder}"
-    assert f"--owner stepwatch --mode 0700 {folder}" in (TOP / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "setting", "volume"),
+    [
+        ("ingest", "STEPWATCH_TOKENS_FILE", "tokens"),
+        ("console", "STEPWATCH_CONSOLE_USERS_FILE", "console-users"),
+    ],
+)
+def test_who_may_do_what_outlives_the_container_in_a_folder_that_the_image_made_for_its_user(
+    name: str, setting: str, volume: str
+) -> None:
+    folder = Path(str(service(name).environment[setting])).parent
+    assert service(name).volumes == [f"{volume}:{folder}"]
+    made = re.search(r"--owner stepwatch --mode 0700 ([^\n]*)", (TOP / "deploy" / "Dockerfile").read_text("utf-8"))
+    assert made
+    assert str(folder) in made[1].split()
+
+
+def test_the_console_is_started_only_where_it_is_asked_for_since_without_a_user_it_ends() -> None:
+    assert [name for name, one in compose().services.items() if "console" in one.profiles] == ["console"]
 
 
 def _default(value: str) -> str:

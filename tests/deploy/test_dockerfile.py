@@ -51,7 +51,7 @@ def test_the_install_steps_run_in_a_clean_virtual_environment_and_every_role_sta
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     for step in BUILD.all("RUN"):
         _run(step.replace(VENV_IN_IMAGE, str(venv)), source, environment)
-    for role in ["correlate", "store", "notify", "ingest", "topics create"]:
+    for role in ["correlate", "store", "notify", "ingest", "console", "topics create"]:
         _run(f"{venv}/bin/stepwatch {role} --help", tmp_path, environment)
     absent = f"{venv}/bin/python -c 'import importlib.util as u; assert not u.find_spec(\"chdb\")'"
     _run(absent, tmp_path, environment)
