@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -10,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from stepwatch.embedded.clickhouse import EmbeddedClickHouse
 from stepwatch.store.querybook import questions
+from tests.bench import console
 from tests.bench.store_bytes import TRIED, bytes_by_column, codec_costs
 from tests.bench.store_queries import measure_inserts, measure_question, samples
 from tests.bench.tables import fill, owner_of
@@ -84,3 +86,12 @@ def test_every_column_of_a_table_is_weighed_and_every_codec_tried(year: Client, 
     assert len(costs) == sum(len(codecs) for codecs in TRIED.values())
     sizes = {(column, codec): float(size) for column, codec, size, *_ in costs}
     assert sizes["event_data", "ZSTD(3)"] < sizes["event_data", "LZ4"]
+
+
+def test_every_page_of_the_console_is_timed_over_rows_that_it_shows(
+    year: Client, embedded: EmbeddedClickHouse, tmp_path: Path
+) -> None:
+    found = {one.name: one for one in console.measure(year, embedded, tmp_path, runs=2)}
+    assert min(one.p50_ms for one in found.values()) > 0
+    assert found["search, newest"].size_bytes > 10_000, "fifty rows"
+    assert found["a subject, 30 d"].size_bytes > found["a policy, 30 d"].size_bytes > 2000

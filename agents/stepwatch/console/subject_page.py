@@ -13,6 +13,7 @@ from stepwatch.console.action_page import asked_for, away
 from stepwatch.console.drawing import NARROW, WIDE, draw
 from stepwatch.console.events import EVENTS_MAX, events_of
 from stepwatch.console.requests import Refusal, console_of, render
+from stepwatch.console.service import Console
 from stepwatch.console.shown import us_of
 from stepwatch.console.tables import Row, TablesAway
 from stepwatch.console.timeline import Mark, Picture, around_span, marks_of
@@ -20,15 +21,16 @@ from stepwatch.schemas.times import DAY_US, HOUR_US, parse_time
 
 SPANS: Final = {"1h": HOUR_US, "24h": DAY_US, "7d": 7 * DAY_US, "30d": 30 * DAY_US}
 SHOWN_MAX: Final = 200
-_LAST: Final = """
+_SINCE: Final = """tenant = {tenant:String} AND subject = {subject:String}
+  AND time >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')"""
+_LAST: Final = f"""
 SELECT toUnixTimestamp64Micro(max(at)) AS last_us, count() AS events FROM (
-  SELECT time AS at FROM audit WHERE tenant = {tenant:String} AND subject = {subject:String}
+  SELECT time AS at FROM audit WHERE {_SINCE}
   UNION ALL
-  SELECT time FROM authentications WHERE tenant = {tenant:String} AND subject = {subject:String})
+  SELECT time FROM authentications WHERE {_SINCE})
 """
-_WHEN: Final = """tenant = {tenant:String} AND subject = {subject:String}
-  AND time >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')
-  AND time <= fromUnixTimestamp64Micro({until:Int64}, 'UTC')"""
+_LATELY_US: Final = 31 * DAY_US
+_WHEN: Final = f"{_SINCE} AND time <= fromUnixTimestamp64Micro({{until:Int64}}, 'UTC')"
 _FACTORS: Final = f"""
 SELECT arrayStringConcat(arraySort(amr), ' + ') AS methods, credential, count() AS proofs,
   toUnixTimestamp64Micro(max(time)) AS last_us, uniqExact(client_device) AS devices
@@ -51,7 +53,7 @@ async def subject(request: Request) -> Response:
     span = params.get("span", "24h") if params.get("span", "24h") in SPANS else "24h"
     whose = {"tenant": tenant, "subject": name}
     try:
-        (known,) = await console.tables.rows(_LAST, **whose)
+        known = await _last(console, whose)
         if not known["events"]:
             raise Refusal(404, "No such subject", "nothing is known of it: a subject is shown under its canonical id")
         until_us = us_of(params.get("until", "")) or min(int(known["last_us"]), console.clock())
@@ -92,6 +94,17 @@ async def subject(request: Request) -> Response:
         counts=_counts(actions),
         alerts=sorted(alerts, key=lambda one: str(one["updated_at"]), reverse=True)[:20],
     )
+
+
+async def _last(console: Console, whose: dict[str, str]) -> Row:
+    """The time of the last event of a subject, and how many there are: of a month, or of all time where it has none."""
+    known: Row = {"events": 0}
+    for since_us in (console.clock() - _LATELY_US, 0):
+        # A table is in months: most subjects spare the older ones.
+        (known,) = await console.tables.rows(_LAST, since=since_us, **whose)
+        if known["events"]:
+            break
+    return known
 
 
 def _picture(marks: list[Mark]) -> Picture | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import socket
 import time
 import urllib.request
 from collections.abc import Coroutine, Iterator
@@ -12,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
+import psutil
 import pytest
 from pydantic import SecretStr
 
@@ -24,6 +28,7 @@ from tests.live.harness import produce, read, until
 from tests.live.road import Role, new_road, now_us, query
 from tests.servers import ClickHouseSettings
 from tests.web.console.browser import Window, window
+from tests.web.console.pages import sign_in
 
 pytestmark = pytest.mark.live
 TOKEN = "token-of-a-test"
@@ -259,6 +264,39 @@ def test_a_dead_letter_is_shown_harmless_repaired_and_judged_after_all(running: 
         assert page.get_by_role("button", name="Send it as it was").is_visible()
         assert shown.complaints == []
     running.stored("a-9")
+
+
+def test_fifty_live_pages_hear_of_a_change_and_one_that_never_reads_costs_nothing(running: Running) -> None:
+    with httpx.Client(base_url=running.url) as browser, contextlib.ExitStack() as stack:
+        assert sign_in(browser, TOKEN).status_code == 303
+        cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        request = f"GET /live HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nCookie: {cookie}\r\n\r\n".encode()
+        process = psutil.Process(running.roles[-1].process.pid)
+        before_bytes = process.memory_info().rss
+        sockets = []
+        for _ in range(50):
+            one = stack.enter_context(socket.create_connection((ports.HOST, running.settings.console_port), timeout=30))
+            one.sendall(request)
+            sockets.append(one)
+        deaf, *heard = sockets
+        for one in heard:
+            assert _reads(one, b"event: changed").startswith(b"HTTP/1.1 200 OK")
+        running.act("erin", "a-10")
+        for one in heard:
+            _reads(one, b"event: changed")
+        assert browser.get("/alerts").status_code == 200
+        assert process.memory_info().rss - before_bytes < 50_000_000
+        assert deaf.fileno() > 0
+    running.stored("a-10")
+
+
+def _reads(one: socket.socket, words: bytes) -> bytes:
+    got = b""
+    while words not in got:
+        more = one.recv(4096)
+        assert more, "the stream ended"
+        got += more
+    return got
 
 
 @pytest.mark.parametrize("width", [1280, 390])
