@@ -63,7 +63,10 @@ async def away(stage: Stage) -> Outcome:
         _assert_backs_off(len(asked), time.monotonic() - away_s)
         await asyncio.to_thread(it.server.start)
         records = await it.exact()
-        _assert_said_once(it, said)
+        heard = it.store.said[said:]
+        assert heard.count(" is away (") == 1, heard
+        # While it takes in ten minutes of rows and we look at its tables, a server of 1 GB may be full for a moment.
+        assert heard.count(TROUBLE) == heard.count(BACK) <= 3, heard
         there_ms, away_ms = await it.latency_ms(there_us, away_us), await it.latency_ms(away_us, back_us)
     assert max(memory) - before < _GROWTH_MB_MAX, (before, memory)
     # In a few seconds on a busy machine this says little.

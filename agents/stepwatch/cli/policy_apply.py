@@ -133,8 +133,11 @@ def _put(settings: Settings, sets: PolicySets, manner: Manner, checks: _Checks, 
         print(paint(f"{failed:,} of {counted(len(outcomes), 'test')} failed: nothing is published", "red"))
         raise typer.Exit(EXIT_PROBLEM)
     entries = history(settings)
-    print(f"{counted(len(outcomes), 'test')} passed" if outcomes else "no tests in these files")
     latest = next((entry.policy_set for entry in reversed(entries) if entry.policy_set), None)
+    if latest is not None and [one.digest for one in sets.sets] == [latest.digest]:
+        say("nothing to do: this set is the latest one already")
+        return
+    print(f"{counted(len(outcomes), 'test')} passed" if outcomes else "no tests in these files")
     if checks.expect is not None:
         manner = replace(manner, expected=one_of(entries, checks.expect).digest)
     _show_changes(latest, sets)
